@@ -1,0 +1,110 @@
+use crate::encode::{Body, Encode};
+use crate::header::PacketType;
+use crate::reader::Reader;
+use crate::reason::{self, Carrier};
+use crate::writer::Writer;
+use crate::{Error, Pid, Place, Properties, Version};
+
+/// The four acknowledgements of a PUBLISH; the numbers are those of the packet types (2.1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum AckKind {
+    /// Answer to a PUBLISH of QoS 1 (3.4)
+    Puback = 4,
+    /// First answer to a PUBLISH of QoS 2 (3.5)
+    Pubrec = 5,
+    /// Answer to PUBREC (3.6)
+    Pubrel = 6,
+    /// Answer to PUBREL (3.7)
+    Pubcomp = 7,
+}
+
+impl AckKind {
+    fn carrier(self) -> Carrier {
+        match self {
+            AckKind::Puback | AckKind::Pubrec => Carrier::Puback,
+            AckKind::Pubrel | AckKind::Pubcomp => Carrier::Pubrel,
+        }
+    }
+}
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP (3.4 to 3.7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ack<'a> {
+    /// Which of the four.
+    pub kind: AckKind,
+    /// The packet identifier of the PUBLISH.
+    pub pid: Pid,
+    /// Reason code; always 0 in 3.1.1, which has none. 0x80 and above is a failure.
+    pub reason: u8,
+    /// MQTT 5 only.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Ack<'a> {
+    pub(crate) fn parse(
+        version: Version,
+        kind: AckKind,
+        r: &mut Reader<'a>,
+    ) -> Result<Self, Error> {
+        let pid = r.pid()?;
+        let mut ack = Ack {
+            kind,
+            pid,
+            reason: 0,
+            properties: Properties::EMPTY,
+        };
+        if version == Version::V5 && !r.is_empty() {
+            ack.reason = r.u8()?;
+            reason::check(ack.reason, kind.carrier())?;
+            ack.properties = r.optional_properties(Place::Ack)?;
+        }
+        r.end()?;
+        Ok(ack)
+    }
+
+    /// Checks the packet and returns the number of bytes that `encode` writes.
+    pub fn len(&self, version: Version) -> Result<usize, Error> {
+        (version, *self).len()
+    }
+
+    /// Checks the packet, writes it to the front of `out` and returns its length: 4 bytes if the reason is 0 and
+    /// there are no properties, otherwise 5 bytes or more.
+    ///
+    /// [`Error::NotInV3`]: properties in 3.1.1. A reason code is left out there, since 3.1.1 has no field for it.
+    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, Error> {
+        (version, *self).encode(out)
+    }
+}
+
+impl Body for (Version, Ack<'_>) {
+    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
+        let &(version, ref ack) = self;
+        reason::check(ack.reason, ack.kind.carrier())?;
+        w.u16(ack.pid.get());
+        w.reason(version, ack.reason, ack.properties, Place::Ack)?;
+        Ok(match ack.kind {
+            AckKind::Pubrel => PacketType::Pubrel as u8,
+            kind => (kind as u8) << 4,
+        })
+    }
+}
+
+/// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the front of `out` and returns its length:
+/// 4 bytes in 3.1.1, where `reason` is left out, and for reason 0, else 5.
+pub fn ack(
+    version: Version,
+    kind: AckKind,
+    pid: Pid,
+    reason: u8,
+    out: &mut [u8],
+) -> Result<usize, Error> {
+    let properties = Properties::EMPTY;
+    Ack {
+        kind,
+        pid,
+        reason,
+        properties,
+    }
+    .encode(version, out)
+}

@@ -1,0 +1,38 @@
+use crate::reader::Reader;
+use crate::reason::{self, Carrier};
+use crate::{Error, Place, Properties, Version};
+
+/// CONNACK (3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connack<'a> {
+    /// The server has kept the session. Never with a refusal.
+    pub session_present: bool,
+    /// 0: accepted. 3.1.1: the return code 1 to 5 (3.2.2.3 there); MQTT 5: the reason code, 0x80 and above.
+    pub reason: u8,
+    /// MQTT 5 only.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Connack<'a> {
+    pub(crate) fn parse(version: Version, r: &mut Reader<'a>) -> Result<Self, Error> {
+        let flags = r.u8()?;
+        let reason = r.u8()?;
+        if flags > 1 || flags == 1 && reason != 0 {
+            return Err(Error::ConnackFlags);
+        }
+        let properties = match version {
+            Version::V3 if reason > 5 => return Err(Error::BadReason),
+            Version::V3 => Properties::EMPTY,
+            Version::V5 => {
+                reason::check(reason, Carrier::Connack)?;
+                r.properties(Place::Connack)?
+            }
+        };
+        r.end()?;
+        Ok(Connack {
+            session_present: flags == 1,
+            reason,
+            properties,
+        })
+    }
+}

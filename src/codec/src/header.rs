@@ -1,0 +1,88 @@
+//! The fixed header (2.1).
+use crate::{Error, QoS, Version, varint};
+
+/// PINGREQ (3.12), the whole packet.
+pub const PINGREQ: [u8; 2] = [PacketType::Pingreq as u8, 0];
+
+/// The packet types (2.1.2) as they stand in the first byte, with the flags each demands (2.1.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum PacketType {
+    Connect = 0x10,
+    Connack = 0x20,
+    Publish = 0x30,
+    Puback = 0x40,
+    Pubrec = 0x50,
+    Pubrel = 0x62,
+    Pubcomp = 0x70,
+    Subscribe = 0x82,
+    Suback = 0x90,
+    Unsubscribe = 0xA2,
+    Unsuback = 0xB0,
+    Pingreq = 0xC0,
+    Pingresp = 0xD0,
+    Disconnect = 0xE0,
+    Auth = 0xF0,
+}
+
+impl PacketType {
+    /// The type of a packet a client may receive, by the first byte. Checks the flags too, so that a bad packet
+    /// is known before its body has come.
+    pub fn received(version: Version, first: u8) -> Result<PacketType, Error> {
+        let packet_type = match (first >> 4, version) {
+            (2, _) => PacketType::Connack,
+            (3, _) => {
+                let qos = QoS::from_bits(first >> 1 & 3).ok_or(Error::BadQos)?;
+                return if first & 8 != 0 && qos == QoS::AtMostOnce {
+                    Err(Error::DupQos0)
+                } else {
+                    Ok(PacketType::Publish)
+                };
+            }
+            (4, _) => PacketType::Puback,
+            (5, _) => PacketType::Pubrec,
+            (6, _) => PacketType::Pubrel,
+            (7, _) => PacketType::Pubcomp,
+            (9, _) => PacketType::Suback,
+            (11, _) => PacketType::Unsuback,
+            (13, _) => PacketType::Pingresp,
+            (14, Version::V5) => PacketType::Disconnect,
+            (15, Version::V5) => PacketType::Auth,
+            (0 | 15, _) => return Err(Error::UnknownType),
+            _ => return Err(Error::ServerOnly),
+        };
+        if packet_type as u8 == first {
+            Ok(packet_type)
+        } else {
+            Err(Error::ReservedFlags)
+        }
+    }
+}
+
+/// A fixed header.
+pub(crate) struct Header {
+    pub first: u8,
+    /// Its own length, 2 to 5.
+    pub len: usize,
+    /// Remaining length: bytes of the packet that follow it.
+    pub remaining: usize,
+}
+
+impl Header {
+    /// The header at the front of `bytes`; None if it is not all there yet.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Header>, Error> {
+        let Some((&first, rest)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        Ok(varint::decode(rest)?.map(|(remaining, len)| Header {
+            first,
+            len: 1 + len,
+            remaining: remaining as usize,
+        }))
+    }
+
+    /// Length of the whole packet.
+    pub fn total(&self) -> usize {
+        self.len + self.remaining
+    }
+}

@@ -1,0 +1,400 @@
+//! Properties (2.2.2). One table drives decoding, checking and encoding.
+use crate::reader::Reader;
+use crate::writer::Writer;
+use crate::{Error, string, topic, varint};
+
+/// Where properties stand: a packet, as sent or as received by a client, or the will within a CONNECT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum Place {
+    /// CONNECT (3.1.2.11)
+    Connect = 1,
+    /// The will (3.1.3.2)
+    Will = 2,
+    /// CONNACK (3.2.2.3)
+    Connack = 4,
+    /// PUBLISH from the client (3.3.2.3)
+    PublishOut = 8,
+    /// PUBLISH from the server (3.3.2.3)
+    PublishIn = 0x10,
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK (3.4.2.2), which share theirs
+    Ack = 0x20,
+    /// SUBSCRIBE (3.8.2.1)
+    Subscribe = 0x40,
+    /// UNSUBSCRIBE (3.10.2.1)
+    Unsubscribe = 0x80,
+    /// DISCONNECT from the client (3.14.2.2)
+    DisconnectOut = 0x100,
+    /// DISCONNECT from the server (3.14.2.2)
+    DisconnectIn = 0x200,
+    /// AUTH (3.15.2.2)
+    Auth = 0x400,
+}
+
+/// What values a property takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// A byte, 0 or 1
+    Flag,
+    /// Two bytes
+    U16,
+    /// Two bytes, not 0
+    U16NonZero,
+    /// Four bytes
+    U32,
+    /// Four bytes, not 0
+    U32NonZero,
+    /// A variable byte integer, 1 to 268435455
+    Varint,
+    /// A UTF-8 encoded string
+    Str,
+    /// A UTF-8 encoded string without wildcards
+    Topic,
+    /// Binary data
+    Bin,
+    /// Two UTF-8 encoded strings
+    Pair,
+}
+
+/// The value of a property.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value<'a> {
+    /// A byte
+    Byte(u8),
+    /// Two bytes
+    U16(u16),
+    /// Four bytes
+    U32(u32),
+    /// A variable byte integer
+    Varint(u32),
+    /// A UTF-8 encoded string of at most 65535 bytes
+    Str(&'a [u8]),
+    /// Binary data of at most 65535 bytes
+    Bin(&'a [u8]),
+    /// Two UTF-8 encoded strings, name and value
+    Pair(&'a [u8], &'a [u8]),
+}
+
+struct Property {
+    id: u8,
+    kind: Kind,
+    places: u16,
+}
+
+const CONNECT: u16 = Place::Connect as u16;
+const WILL: u16 = Place::Will as u16;
+const CONNACK: u16 = Place::Connack as u16;
+const PUB_IN: u16 = Place::PublishIn as u16;
+const PUBLISH: u16 = Place::PublishOut as u16 | PUB_IN;
+const ACK: u16 = Place::Ack as u16;
+const SUBSCRIBE: u16 = Place::Subscribe as u16;
+const DISC_OUT: u16 = Place::DisconnectOut as u16;
+const DISC_IN: u16 = Place::DisconnectIn as u16;
+const AUTH: u16 = Place::Auth as u16;
+const ALL: u16 = 0x7FF;
+
+const SUBSCRIPTION_ID: u8 = 0x0B;
+const AUTH_METHOD: u8 = 0x15;
+const AUTH_DATA: u8 = 0x16;
+pub(crate) const TOPIC_ALIAS: u8 = 0x23;
+
+const fn row(id: u8, kind: Kind, places: u16) -> Property {
+    Property { id, kind, places }
+}
+
+/// All properties (2.2.2.2).
+#[rustfmt::skip]
+static TABLE: [Property; 27] = [
+    row(0x01, Kind::Flag, PUBLISH | WILL),            // payload format indicator
+    row(0x02, Kind::U32, PUBLISH | WILL),             // message expiry interval, s
+    row(0x03, Kind::Str, PUBLISH | WILL),             // content type
+    row(0x08, Kind::Topic, PUBLISH | WILL),           // response topic
+    row(0x09, Kind::Bin, PUBLISH | WILL),             // correlation data
+    row(SUBSCRIPTION_ID, Kind::Varint, PUB_IN | SUBSCRIBE),
+    row(0x11, Kind::U32, CONNECT | CONNACK | DISC_OUT), // session expiry interval, s
+    row(0x12, Kind::Str, CONNACK),                    // assigned client identifier
+    row(0x13, Kind::U16, CONNACK),                    // server keep alive, s
+    row(AUTH_METHOD, Kind::Str, CONNECT | CONNACK | AUTH),
+    row(AUTH_DATA, Kind::Bin, CONNECT | CONNACK | AUTH),
+    row(0x17, Kind::Flag, CONNECT),                   // request problem information
+    row(0x18, Kind::U32, WILL),                       // will delay interval, s
+    row(0x19, Kind::Flag, CONNECT),                   // request response information
+    row(0x1A, Kind::Str, CONNACK),                    // response information
+    row(0x1C, Kind::Str, CONNACK | DISC_IN),          // server reference
+    row(0x1F, Kind::Str, CONNACK | ACK | DISC_OUT | DISC_IN | AUTH), // reason string
+    row(0x21, Kind::U16NonZero, CONNECT | CONNACK),   // receive maximum
+    row(0x22, Kind::U16, CONNECT | CONNACK),          // topic alias maximum
+    row(TOPIC_ALIAS, Kind::U16NonZero, PUBLISH),
+    row(0x24, Kind::Flag, CONNACK),                   // maximum QoS
+    row(0x25, Kind::Flag, CONNACK),                   // retain available
+    row(0x26, Kind::Pair, ALL),                       // user property
+    row(0x27, Kind::U32NonZero, CONNECT | CONNACK),   // maximum packet size
+    row(0x28, Kind::Flag, CONNACK),                   // wildcard subscription available
+    row(0x29, Kind::Flag, CONNACK),                   // subscription identifiers available
+    row(0x2A, Kind::Flag, CONNACK),                   // shared subscription available
+];
+
+fn find(id: u32) -> Result<&'static Property, Error> {
+    TABLE
+        .iter()
+        .find(|property| u32::from(property.id) == id)
+        .ok_or(Error::UnknownProperty)
+}
+
+/// What values the property takes; None for an identifier that is none.
+pub fn kind(id: u8) -> Option<Kind> {
+    find(id.into()).ok().map(|property| property.kind)
+}
+
+impl<'a> Reader<'a> {
+    /// A property, without a check of its value.
+    fn property(&mut self) -> Result<(&'static Property, Value<'a>), Error> {
+        let property = find(self.varint()?)?;
+        let value = match property.kind {
+            Kind::Flag => Value::Byte(self.u8()?),
+            Kind::U16 | Kind::U16NonZero => Value::U16(self.u16()?),
+            Kind::U32 | Kind::U32NonZero => Value::U32(self.u32()?),
+            Kind::Varint => Value::Varint(self.varint()?),
+            Kind::Str | Kind::Topic => Value::Str(self.binary()?),
+            Kind::Bin => Value::Bin(self.binary()?),
+            Kind::Pair => Value::Pair(self.binary()?, self.binary()?),
+        };
+        Ok((property, value))
+    }
+
+    /// Property length and properties, checked.
+    pub fn properties(&mut self, place: Place) -> Result<Properties<'a>, Error> {
+        let len = self.varint()?;
+        let block = self.take(len as usize).ok_or(Error::Truncated)?;
+        Properties::parse(block, place)
+    }
+
+    /// As [`Reader::properties`], but at the end of a packet that may leave them out.
+    pub fn optional_properties(&mut self, place: Place) -> Result<Properties<'a>, Error> {
+        if self.is_empty() {
+            Ok(Properties::EMPTY)
+        } else {
+            self.properties(place)
+        }
+    }
+}
+
+/// Checks properties one after the other.
+struct Checker {
+    place: Place,
+    /// A bit for each identifier met: bit 0 of the first word is identifier 0, of the second 32.
+    seen: [u32; 2],
+}
+
+impl Checker {
+    fn new(place: Place) -> Self {
+        Checker {
+            place,
+            seen: [0, 0],
+        }
+    }
+
+    fn word(&mut self, id: u8) -> &mut u32 {
+        let [low, high] = &mut self.seen;
+        if id < 32 { low } else { high }
+    }
+
+    fn has_seen(&mut self, id: u8) -> bool {
+        *self.word(id) >> (id & 31) & 1 != 0
+    }
+
+    fn check(&mut self, property: &Property, value: &Value<'_>) -> Result<(), Error> {
+        if property.places & self.place as u16 == 0 {
+            return Err(Error::PropertyNotHere);
+        }
+        let repeats = property.kind == Kind::Pair
+            || property.id == SUBSCRIPTION_ID && self.place == Place::PublishIn;
+        if self.has_seen(property.id) && !repeats {
+            return Err(Error::DuplicateProperty);
+        }
+        *self.word(property.id) |= 1 << (property.id & 31);
+        let in_range = match (property.kind, *value) {
+            (Kind::Flag, Value::Byte(value)) => value <= 1,
+            (Kind::U16, Value::U16(_)) | (Kind::U32, Value::U32(_)) => true,
+            (Kind::U16NonZero, Value::U16(value)) => value != 0,
+            (Kind::U32NonZero, Value::U32(value)) => value != 0,
+            (Kind::Varint, Value::Varint(value)) => value != 0 && value <= varint::MAX,
+            (Kind::Bin, Value::Bin(_)) => true,
+            (Kind::Str, Value::Str(text)) => return string::check(text),
+            (Kind::Topic, Value::Str(name)) => return topic::check_wildcard_free(name),
+            (Kind::Pair, Value::Pair(name, value)) => {
+                string::check(name)?;
+                return string::check(value);
+            }
+            _ => return Err(Error::PropertyType),
+        };
+        if in_range {
+            Ok(())
+        } else {
+            Err(Error::PropertyValue)
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        let needs_method = self.place == Place::Auth || self.has_seen(AUTH_DATA);
+        if needs_method && !self.has_seen(AUTH_METHOD) {
+            return Err(Error::NoAuthMethod);
+        }
+        Ok(())
+    }
+}
+
+/// Properties as they stand in a packet, encoded, without the property length. In 3.1.1 there are none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Properties<'a> {
+    block: &'a [u8],
+}
+
+impl<'a> Properties<'a> {
+    /// No properties.
+    pub const EMPTY: Properties<'static> = Properties { block: &[] };
+
+    /// Checks an encoded block: each property known, whole, allowed in that place, in range, and given once
+    /// where it may be given once (2.2.2.2).
+    pub fn parse(block: &'a [u8], place: Place) -> Result<Properties<'a>, Error> {
+        let properties = Properties { block };
+        properties.check(place)?;
+        Ok(properties)
+    }
+
+    pub(crate) fn check(&self, place: Place) -> Result<(), Error> {
+        let mut reader = Reader::new(self.block);
+        let mut checker = Checker::new(place);
+        while !reader.is_empty() {
+            let (property, value) = reader.property()?;
+            checker.check(property, &value)?;
+        }
+        checker.end()
+    }
+
+    /// True if there is no property.
+    pub fn is_empty(&self) -> bool {
+        self.block.is_empty()
+    }
+
+    /// The encoded block, without the property length.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.block
+    }
+
+    /// Walks identifiers and values in the order of the packet.
+    pub fn iter(&self) -> Iter<'a> {
+        Iter {
+            reader: Reader::new(self.block),
+        }
+    }
+
+    /// The first property with that identifier.
+    pub fn get(&self, id: u8) -> Option<Value<'a>> {
+        self.iter()
+            .find(|&(found, _)| found == id)
+            .map(|(_, value)| value)
+    }
+}
+
+impl<'a> IntoIterator for Properties<'a> {
+    type Item = (u8, Value<'a>);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Yields identifiers and values, see [`Properties::iter`].
+pub struct Iter<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (u8, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // checked before, so the only error is the end
+        let (property, value) = self.reader.property().ok()?;
+        Some((property.id, value))
+    }
+}
+
+/// Encodes properties into a slice of the caller, or measures them.
+pub struct PropertyWriter<'b> {
+    writer: Writer<'b>,
+    checker: Checker,
+}
+
+impl<'b> PropertyWriter<'b> {
+    /// Writes to the front of `out`. With an empty slice nothing is written; [`PropertyWriter::len`] then tells
+    /// the length needed.
+    pub fn new(out: &'b mut [u8], place: Place) -> Self {
+        PropertyWriter {
+            writer: Writer::new(out),
+            checker: Checker::new(place),
+        }
+    }
+
+    /// Appends a property, checked as by [`Properties::parse`]. [`Error::PropertyType`]: the value must be of
+    /// the property's [`kind`].
+    pub fn put(&mut self, id: u8, value: Value<'_>) -> Result<(), Error> {
+        let property = find(id.into())?;
+        self.checker.check(property, &value)?;
+        let writer = &mut self.writer;
+        writer.u8(id);
+        match value {
+            Value::Byte(value) => writer.u8(value),
+            Value::U16(value) => writer.u16(value),
+            Value::U32(value) => writer.u32(value),
+            Value::Varint(value) => writer.varint(value),
+            Value::Str(bytes) | Value::Bin(bytes) => writer.binary(bytes)?,
+            Value::Pair(name, value) => {
+                writer.binary(name)?;
+                writer.binary(value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a property whose value is a number, of whatever width the property has.
+    /// [`Error::PropertyValue`]: out of its range; [`Error::PropertyType`]: it takes no number.
+    pub fn put_int(&mut self, id: u8, value: u32) -> Result<(), Error> {
+        let value = match find(id.into())?.kind {
+            Kind::Flag => u8::try_from(value).ok().map(Value::Byte),
+            Kind::U16 | Kind::U16NonZero => u16::try_from(value).ok().map(Value::U16),
+            Kind::U32 | Kind::U32NonZero => Some(Value::U32(value)),
+            Kind::Varint => Some(Value::Varint(value)),
+            _ => return Err(Error::PropertyType),
+        };
+        self.put(id, value.ok_or(Error::PropertyValue)?)
+    }
+
+    /// Appends a property whose value is a string or binary data, whichever it takes.
+    pub fn put_bytes(&mut self, id: u8, bytes: &[u8]) -> Result<(), Error> {
+        let value = match find(id.into())?.kind {
+            Kind::Bin => Value::Bin(bytes),
+            _ => Value::Str(bytes),
+        };
+        self.put(id, value)
+    }
+
+    /// Bytes needed so far.
+    #[allow(
+        clippy::len_without_is_empty,
+        reason = "a count of bytes, no container"
+    )]
+    pub fn len(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// The properties, ready for a packet. [`Error::BufferTooSmall`]: the slice must have
+    /// [`PropertyWriter::len`] bytes at least.
+    pub fn finish(mut self) -> Result<Properties<'b>, Error> {
+        self.checker.end()?;
+        let block = self.writer.finish()?;
+        Ok(Properties { block })
+    }
+}

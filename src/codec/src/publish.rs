@@ -1,0 +1,113 @@
+use crate::encode::{Body, measure};
+use crate::header::PacketType;
+use crate::property::TOPIC_ALIAS;
+use crate::reader::Reader;
+use crate::writer::Writer;
+use crate::{Error, Pid, Place, Properties, QoS, Version, topic};
+
+const RETAIN: u8 = 1;
+const DUP: u8 = 8;
+
+/// PUBLISH (3.3) from the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Publish<'a> {
+    /// Sent before, perhaps.
+    pub dup: bool,
+    /// A retained message, sent because of a new subscription.
+    pub retain: bool,
+    /// Quality of service.
+    pub qos: QoS,
+    /// The packet identifier if QoS is 1 or 2.
+    pub pid: Option<Pid>,
+    /// UTF-8 without wildcards; empty only in MQTT 5 and with a topic alias.
+    pub topic: &'a [u8],
+    /// MQTT 5 only.
+    pub properties: Properties<'a>,
+    /// The message.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Publish<'a> {
+    pub(crate) fn parse(version: Version, first: u8, r: &mut Reader<'a>) -> Result<Self, Error> {
+        let qos = QoS::from_bits(first >> 1 & 3).ok_or(Error::BadQos)?;
+        let topic = r.binary()?;
+        topic::check_wildcard_free(topic)?;
+        let pid = match qos {
+            QoS::AtMostOnce => None,
+            _ => Some(r.pid()?),
+        };
+        let properties = match version {
+            Version::V3 => Properties::EMPTY,
+            Version::V5 => r.properties(Place::PublishIn)?,
+        };
+        if topic.is_empty() && properties.get(TOPIC_ALIAS).is_none() {
+            return Err(Error::EmptyTopic);
+        }
+        Ok(Publish {
+            dup: first & DUP != 0,
+            retain: first & RETAIN != 0,
+            qos,
+            pid,
+            topic,
+            properties,
+            payload: r.rest(),
+        })
+    }
+}
+
+/// PUBLISH (3.3) to the server, all but the payload: `len` and `encode` concern the bytes before it, and
+/// `payload_len` bytes must follow them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PublishHead<'a> {
+    /// Protocol version.
+    pub version: Version,
+    /// Sent again. Not with QoS 0.
+    pub dup: bool,
+    /// To be kept by the server for subscriptions to come.
+    pub retain: bool,
+    /// Quality of service.
+    pub qos: QoS,
+    /// The packet identifier, if and only if QoS is 1 or 2.
+    pub pid: Option<Pid>,
+    /// The topic name, see [`crate::check_topic_name`]; may be empty in MQTT 5 if the properties have a topic
+    /// alias.
+    pub topic: &'a [u8],
+    /// Of [`Place::PublishOut`]; empty in 3.1.1.
+    pub properties: Properties<'a>,
+    /// Length of the payload in bytes, at most 268435455 less what else there is.
+    pub payload_len: usize,
+}
+
+impl PublishHead<'_> {
+    /// Checks the head and returns the length of the packet with its payload.
+    pub fn packet_len(&self) -> Result<usize, Error> {
+        measure(self).map(|size| size.len + size.follows)
+    }
+}
+
+impl Body for PublishHead<'_> {
+    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
+        if self.topic.is_empty() && self.properties.get(TOPIC_ALIAS).is_some() {
+            w.u16(0);
+        } else {
+            w.topic(self.topic)?;
+        }
+        match (self.qos, self.pid) {
+            (QoS::AtMostOnce, None) if self.dup => return Err(Error::DupQos0),
+            (QoS::AtMostOnce, None) => {}
+            (QoS::AtMostOnce, Some(_)) => return Err(Error::PidQos0),
+            (_, Some(pid)) => w.u16(pid.get()),
+            (_, None) => return Err(Error::MissingPid),
+        }
+        w.properties(self.version, self.properties, Place::PublishOut)?;
+        w.follow(self.payload_len);
+        let mut first = PacketType::Publish as u8 | (self.qos as u8) << 1;
+        if self.dup {
+            first |= DUP;
+        }
+        if self.retain {
+            first |= RETAIN;
+        }
+        Ok(first)
+    }
+}

@@ -1,0 +1,193 @@
+//! The receive buffer: bytes in, packets out.
+use core::ops::Range;
+
+use crate::header::{Header, PacketType};
+use crate::{Error, Packet, Version};
+
+/// The memory asked for is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutOfMemory;
+
+/// The memory of a [`Receiver`].
+pub trait Storage {
+    /// All of it; the length is the capacity.
+    fn bytes(&self) -> &[u8];
+    /// All of it, to write.
+    fn bytes_mut(&mut self) -> &mut [u8];
+    /// Changes the capacity, keeps the bytes `live` and moves them to the front; `capacity` is never less than
+    /// there are. On an error nothing has changed.
+    fn resize(&mut self, capacity: usize, live: Range<usize>) -> Result<(), OutOfMemory>;
+}
+
+/// Reads in a row that would have fit the base capacity, after which a grown buffer is given back.
+const SHORT_READS: u8 = 8;
+
+/// The longest fixed header (2.1.1).
+const MAX_HEADER: usize = 5;
+
+/// Finds packets in a stream of bytes: read into [`Receiver::window`], [`Receiver::commit`] what was read, then
+/// [`Receiver::peek`] and [`Receiver::consume`] until there is no whole packet left.
+///
+/// The buffer grows to the length of a packet that exceeds it, bounded by the maximum packet size, and doubles,
+/// bounded by `burst`, when a read has filled it, so that a burst takes few reads. It shrinks to its first size
+/// when it has been drained and is no longer needed: at once if it exceeds `burst`, otherwise after some short
+/// reads.
+pub struct Receiver<S> {
+    storage: S,
+    base: usize,
+    burst: usize,
+    max_packet: u32,
+    /// The bytes received and not consumed are `start..end`.
+    start: usize,
+    end: usize,
+    /// The last read filled the window.
+    filled: bool,
+    short_reads: u8,
+}
+
+impl<S: Storage> Receiver<S> {
+    /// The length of `storage` is the base capacity, 1 or more. `burst` bounds the growth due to bursts, in
+    /// bytes. `max_packet` bounds the length of a packet, fixed header included, in bytes (3.1.2.11.4).
+    pub fn new(storage: S, burst: usize, max_packet: u32) -> Self {
+        Receiver {
+            base: storage.bytes().len(),
+            storage,
+            burst,
+            max_packet,
+            start: 0,
+            end: 0,
+            filled: false,
+            short_reads: 0,
+        }
+    }
+
+    /// Forgets all bytes: a new connection.
+    pub fn reset(&mut self) {
+        self.start = 0;
+        self.end = 0;
+        self.filled = false;
+    }
+
+    /// The storage, its capacity as it is now.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// True if all bytes received are consumed.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn live(&self) -> &[u8] {
+        self.storage
+            .bytes()
+            .get(self.start..self.end)
+            .unwrap_or_default()
+    }
+
+    /// Room to read into, one byte at least. It holds bytes of no meaning.
+    ///
+    /// [`OutOfMemory`]: the buffer must grow for the packet that is coming in and cannot, or it is full and its
+    /// first packet is whole or bad, so that it must be taken first. Nothing has changed.
+    pub fn window(&mut self) -> Result<&mut [u8], OutOfMemory> {
+        let live = self.start..self.end;
+        let capacity = self.storage.bytes().len();
+        let needed = self.needed();
+        if needed > capacity {
+            self.storage.resize(needed, live)?;
+            self.moved();
+        } else {
+            let wanted = if self.filled && capacity < self.burst {
+                capacity.saturating_mul(2).min(self.burst)
+            } else if live.is_empty()
+                && (capacity > self.burst || self.short_reads >= SHORT_READS)
+                && capacity > self.base
+            {
+                self.base
+            } else {
+                capacity
+            };
+            // a wish only: without it there is still room, or the error below
+            if wanted == capacity || self.storage.resize(wanted, live).is_err() {
+                self.compact();
+            }
+            self.moved();
+        }
+        self.filled = false;
+        match self.storage.bytes_mut().get_mut(self.end..) {
+            Some(room) if !room.is_empty() => Ok(room),
+            _ => Err(OutOfMemory),
+        }
+    }
+
+    /// Moves the bytes to the front.
+    fn compact(&mut self) {
+        match self.storage.bytes_mut().get_mut(..self.end) {
+            Some(bytes) if self.start < bytes.len() => bytes.copy_within(self.start.., 0),
+            _ => {}
+        }
+    }
+
+    /// The bytes have been moved to the front.
+    fn moved(&mut self) {
+        self.end -= self.start;
+        self.start = 0;
+    }
+
+    /// Capacity that the first packet needs: its length, as far as it is known and allowed.
+    fn needed(&self) -> usize {
+        let live = self.live();
+        match Header::parse(live) {
+            Ok(Some(header)) if !self.exceeds(&header) => header.total(),
+            Ok(None) if live.len() == self.storage.bytes().len() => MAX_HEADER,
+            _ => 0,
+        }
+    }
+
+    fn exceeds(&self, header: &Header) -> bool {
+        header.total() > self.max_packet as usize
+    }
+
+    /// Tells that `n` bytes have been read to the front of the window.
+    pub fn commit(&mut self, n: usize) {
+        let capacity = self.storage.bytes().len();
+        self.end = self.end.saturating_add(n).min(capacity);
+        self.filled = self.end == capacity;
+        self.short_reads = if n < self.base {
+            self.short_reads.saturating_add(1)
+        } else {
+            0
+        };
+    }
+
+    /// The first packet and its length, for [`Receiver::consume`]; None if it is not all there yet.
+    ///
+    /// Costs little while it is not. A packet of a wrong type or with wrong flags, a bad fixed header and a packet
+    /// beyond the maximum packet size are errors before the rest of it has come. After an error the stream is
+    /// of no more use: [`Receiver::reset`].
+    pub fn peek(&self, version: Version) -> Result<Option<(Packet<'_>, usize)>, Error> {
+        let live = self.live();
+        if let Some(&first) = live.first() {
+            PacketType::received(version, first)?;
+        }
+        let Some(header) = Header::parse(live)? else {
+            return Ok(None);
+        };
+        if self.exceeds(&header) {
+            return Err(Error::PacketTooLarge);
+        }
+        let Some(body) = live.get(header.len..header.total()) else {
+            return Ok(None);
+        };
+        let packet = Packet::parse(version, header.first, body)?;
+        Ok(Some((packet, header.total())))
+    }
+
+    /// Drops the first `len` bytes: the packet is done with.
+    pub fn consume(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+        if len > self.base {
+            self.short_reads = 0;
+        }
+    }
+}
