@@ -1,1 +1,126 @@
-#![no_std]
+//! What MQTT says about sequences of packets: packet identifiers, what is in
+//! flight in both directions, QoS 1 and 2, resuming a session, when to ping and
+//! when to give up.
+//!
+//! Pure state: no socket, no clock, no payload. Time is an argument, in
+//! milliseconds of any clock that wraps at a power of two of at least 2³⁰
+//! ([`elapsed`]). Tables are of fixed size.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+mod flights;
+mod keepalive;
+
+pub use flights::{Flights, IN_FLIGHT, Reply, Resend, Wait};
+pub use keepalive::{Due, KeepAlive};
+
+use heapless::Vec;
+use mqtt_codec::{AckKind, Pid, QoS, Version};
+
+/// Inbound QoS 2 messages that may wait for their PUBREL at one time. What a
+/// server may have in flight towards us is bound by it (MQTT 5, 3.1.2.11.3).
+pub const INBOUND: usize = 32;
+
+/// Milliseconds from `then` to `now`, both readings of a clock that wraps at a
+/// power of two of at least 2³⁰ (MicroPython's `ticks_ms`, on any port).
+pub fn elapsed(now: u32, then: u32) -> u32 {
+    now.wrapping_sub(then) & ((1 << 30) - 1)
+}
+
+/// What to do with a PUBLISH that came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Incoming {
+    /// Hand it to the application, then call [`Session::delivered`].
+    Deliver,
+    /// The application has it already: only acknowledge it again.
+    Duplicate,
+    /// The server has more QoS 2 messages in flight than [`INBOUND`]
+    /// (MQTT 5: reason code 0x93).
+    TooMany,
+}
+
+/// The state of one client's session with a server (MQTT 5, 4.1).
+pub struct Session {
+    /// What we sent and the server has not answered.
+    pub flights: Flights,
+    /// When to ping and when to give the connection up.
+    pub keep_alive: KeepAlive,
+    // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3.
+    received: Vec<u16, INBOUND>,
+}
+
+impl Session {
+    pub fn new(version: Version, keep_alive: KeepAlive, max_repubs: u8) -> Self {
+        Session {
+            flights: Flights::new(version, max_repubs),
+            keep_alive,
+            received: Vec::new(),
+        }
+    }
+
+    /// The server accepted a connection. Without a session on its side
+    /// (`session_present` false) nothing of ours is known there: what came in
+    /// is forgotten and what went out goes out anew (3.2.2.2).
+    pub fn connected(&mut self, session_present: bool, now: u32) {
+        if !session_present {
+            self.received.clear();
+        }
+        self.flights.connected(session_present);
+        self.keep_alive.start(now);
+    }
+
+    /// What to do with a PUBLISH (4.3).
+    pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
+        match (qos, pid) {
+            (QoS::ExactlyOnce, Some(pid)) if self.received.contains(&pid.get()) => {
+                Incoming::Duplicate
+            }
+            (QoS::ExactlyOnce, _) if self.received.is_full() => Incoming::TooMany,
+            _ => Incoming::Deliver,
+        }
+    }
+
+    /// The application has the message: the acknowledgement to send.
+    pub fn delivered(&mut self, qos: QoS, pid: Option<Pid>) -> Option<(AckKind, Pid)> {
+        let pid = pid?;
+        match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some((AckKind::Puback, pid)),
+            QoS::ExactlyOnce => {
+                if !self.received.contains(&pid.get()) {
+                    // `incoming` saw to it that there is room.
+                    let _ = self.received.push(pid.get());
+                }
+                Some((AckKind::Pubrec, pid))
+            }
+        }
+    }
+
+    /// An acknowledgement came in: what to answer, and whether a request of
+    /// ours is thereby over. Late, repeated and unknown ones are harmless.
+    pub fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Reply {
+        if kind != AckKind::Pubrel {
+            return self.flights.acknowledged(kind, pid, reason);
+        }
+        let known = self.received.iter().position(|&p| p == pid.get());
+        if let Some(i) = known {
+            self.received.swap_remove(i);
+        }
+        Reply {
+            done: false,
+            answer: Some((AckKind::Pubcomp, flights::found(known.is_some()))),
+        }
+    }
+
+    /// What the clock asks for.
+    pub fn due(&mut self, now: u32) -> Due {
+        let due = self.keep_alive.due(now);
+        match due {
+            Due::Nothing(ms) => self.flights.due(now, self.keep_alive.response_time, ms),
+            _ => due,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,280 @@
+//! Requests that wait for the server's answer, in the order they were sent
+//! (MQTT 3.1.1 and 5, 4.3 to 4.6).
+use crate::Due;
+use crate::keepalive::left;
+use heapless::Vec;
+use mqtt_codec::{AckKind, Pid, Version};
+
+/// Requests that may be in flight at one time.
+pub const IN_FLIGHT: usize = 32;
+
+/// Reason codes that the state machine itself gives and reads.
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 0x80;
+const PID_NOT_FOUND: u8 = 0x92;
+
+pub(crate) fn found(known: bool) -> u8 {
+    if known { SUCCESS } else { PID_NOT_FOUND }
+}
+
+/// The packet a request waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    Puback,
+    Pubrec,
+    Pubcomp,
+    Suback,
+    Unsuback,
+}
+
+/// What an acknowledgement leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// The request with that identifier is over and its waiter to be told.
+    pub done: bool,
+    /// The packet to answer with, and its reason code.
+    pub answer: Option<(AckKind, u8)>,
+}
+
+/// What is to be sent again; [`Flights::again`] says with which identifier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resend {
+    /// A PUBREL: the server has the message already.
+    Pubrel(Pid),
+    /// The request itself.
+    Request(Pid),
+}
+
+#[derive(Clone, Copy)]
+struct Flight {
+    pid: Pid,
+    wait: Wait,
+    // The connection it was sent over is gone.
+    stale: bool,
+    // The server lost the session too: it goes out as a new request.
+    anew: bool,
+    // Nobody waits any more: it only keeps its identifier from being used.
+    abandoned: bool,
+    sends: u8,
+    sent_at: u32,
+}
+
+impl Flight {
+    fn resend(&self) -> Resend {
+        match self.wait {
+            Wait::Pubcomp => Resend::Pubrel(self.pid),
+            _ => Resend::Request(self.pid),
+        }
+    }
+}
+
+/// The table of requests in flight.
+pub struct Flights {
+    version: Version,
+    max_repubs: u8,
+    last: u16,
+    // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
+    receive_maximum: u16,
+    table: Vec<Flight, IN_FLIGHT>,
+}
+
+impl Flights {
+    pub(crate) fn new(version: Version, max_repubs: u8) -> Self {
+        Flights {
+            version,
+            max_repubs,
+            last: 0,
+            receive_maximum: u16::MAX,
+            table: Vec::new(),
+        }
+    }
+
+    /// What the server announced it takes of QoS 1 and 2 publications at one
+    /// time (1 to 65535).
+    pub fn set_receive_maximum(&mut self, n: u16) {
+        self.receive_maximum = n;
+    }
+
+    /// Room for one more request? Not while older ones are to be sent again:
+    /// the order is kept (4.6).
+    pub fn room(&self, wait: Wait) -> bool {
+        !self.table.is_full()
+            && !self.table.iter().any(|f| f.stale)
+            && (!publication(wait) || self.quota())
+    }
+
+    /// A new request: its identifier, or `None` where there is no [`room`].
+    ///
+    /// [`room`]: Flights::room
+    pub fn begin(&mut self, wait: Wait, now: u32) -> Option<Pid> {
+        if !self.room(wait) {
+            return None;
+        }
+        let pid = self.next_pid();
+        let flight = Flight {
+            pid,
+            wait,
+            stale: false,
+            anew: false,
+            abandoned: false,
+            sends: 1,
+            sent_at: now,
+        };
+        self.table.push(flight).ok()?;
+        Some(pid)
+    }
+
+    /// Takes back a request that could not be written after all.
+    pub fn cancel(&mut self, pid: Pid) {
+        self.table.retain(|f| f.pid != pid);
+    }
+
+    /// Nobody waits for this request any more. The identifier stays in use
+    /// until the server answers or the connection ends; a QoS 2 exchange is
+    /// still brought to its end.
+    pub fn abandon(&mut self, pid: Pid) {
+        if let Some(f) = self.get(pid) {
+            f.abandoned = true;
+        }
+        self.table
+            .retain(|f| !(f.abandoned && f.stale && f.wait != Wait::Pubcomp));
+    }
+
+    /// Identifiers in use, oldest first.
+    pub fn pids(&self) -> impl Iterator<Item = Pid> + '_ {
+        self.table.iter().map(|f| f.pid)
+    }
+
+    /// The next identifier that is free (2.2.1).
+    pub fn next_pid(&mut self) -> Pid {
+        loop {
+            self.last = self.last.wrapping_add(1);
+            match Pid::new(self.last) {
+                // The table is smaller than the space of identifiers.
+                Some(pid) if self.get(pid).is_none() => return pid,
+                _ => {}
+            }
+        }
+    }
+
+    /// A SUBACK or UNSUBACK came in: does it end a request?
+    pub fn subscribed(&mut self, wait: Wait, pid: Pid) -> bool {
+        self.finish(pid, |f| f.wait == wait)
+    }
+
+    pub(crate) fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Reply {
+        let failed = reason >= FAILURE;
+        match kind {
+            AckKind::Puback => Reply {
+                done: self.finish(pid, |f| f.wait == Wait::Puback),
+                answer: None,
+            },
+            AckKind::Pubcomp => Reply {
+                done: self.finish(pid, |f| f.wait == Wait::Pubcomp),
+                answer: None,
+            },
+            // 4.3.3: a PUBREC that refuses ends the exchange, no PUBREL.
+            _ if failed => Reply {
+                done: self.finish(pid, |f| f.wait == Wait::Pubrec),
+                answer: None,
+            },
+            _ => {
+                let known = match self.get(pid) {
+                    Some(f) if matches!(f.wait, Wait::Pubrec | Wait::Pubcomp) => {
+                        f.wait = Wait::Pubcomp;
+                        f.stale = false;
+                        true
+                    }
+                    _ => false,
+                };
+                Reply {
+                    done: false,
+                    answer: Some((AckKind::Pubrel, found(known))),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn connected(&mut self, session_present: bool) {
+        self.table
+            .retain(|f| !f.abandoned || (session_present && f.wait == Wait::Pubcomp));
+        for f in &mut self.table {
+            f.stale = true;
+            if !session_present && f.wait == Wait::Pubcomp {
+                f.wait = Wait::Pubrec;
+            }
+            // Subscribing is no part of the session state (4.1): always anew.
+            f.anew = !session_present || !publication(f.wait);
+            f.sends = 0;
+        }
+    }
+
+    /// The oldest request to be sent again, if the server takes it now.
+    pub fn stale(&self) -> Option<Resend> {
+        let f = self.table.iter().find(|f| f.stale)?;
+        if publication(f.wait) && !self.quota() {
+            return None;
+        }
+        Some(f.resend())
+    }
+
+    /// This request goes out again: the identifier to use and whether as a
+    /// duplicate (the DUP flag, 3.3.1.1). `None`: there is no such request.
+    pub fn again(&mut self, pid: Pid, now: u32) -> Option<(Pid, bool)> {
+        let anew = self.get(pid)?.anew;
+        let new = if anew { self.next_pid() } else { pid };
+        let f = self.get(pid)?;
+        f.pid = new;
+        f.stale = false;
+        f.anew = false;
+        f.sends = f.sends.saturating_add(1);
+        f.sent_at = now;
+        Some((new, !anew))
+    }
+
+    pub(crate) fn due(&self, now: u32, response_time: u32, mut next: u32) -> Due {
+        // MQTT 5, 4.4: nothing is sent again over a connection that lives.
+        let resend = self.version == Version::V3;
+        for f in self.table.iter().filter(|f| !f.stale && !f.abandoned) {
+            let tries = u32::from(self.max_repubs) + 1;
+            let patience = if resend || !publication(f.wait) {
+                1
+            } else {
+                tries
+            };
+            match left(response_time.saturating_mul(patience), now, f.sent_at) {
+                0 if resend && publication(f.wait) && u32::from(f.sends) < tries => {
+                    return Due::Resend(f.resend());
+                }
+                0 => return Due::Dead,
+                ms => next = next.min(ms),
+            }
+        }
+        Due::Nothing(next)
+    }
+
+    fn get(&mut self, pid: Pid) -> Option<&mut Flight> {
+        self.table.iter_mut().find(|f| f.pid == pid)
+    }
+
+    /// Ends a request if `fits`. True: somebody waits to be told.
+    fn finish(&mut self, pid: Pid, fits: impl Fn(&Flight) -> bool) -> bool {
+        match self.table.iter().position(|f| f.pid == pid && fits(f)) {
+            Some(i) => !self.table.remove(i).abandoned,
+            None => false,
+        }
+    }
+
+    fn quota(&self) -> bool {
+        let used = self
+            .table
+            .iter()
+            .filter(|f| !f.stale && publication(f.wait))
+            .count();
+        used < usize::from(self.receive_maximum)
+    }
+}
+
+fn publication(wait: Wait) -> bool {
+    matches!(wait, Wait::Puback | Wait::Pubrec | Wait::Pubcomp)
+}

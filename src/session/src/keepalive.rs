@@ -1,0 +1,111 @@
+//! Keep alive (MQTT 3.1.1 and 5, 3.1.2.10): when to ping, when to give up.
+use crate::{Resend, elapsed};
+
+/// What the clock asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// Nothing before this many milliseconds have passed.
+    Nothing(u32),
+    /// Send a PINGREQ.
+    Ping,
+    /// The server did not answer in time: send this again.
+    Resend(Resend),
+    /// The connection is dead.
+    Dead,
+}
+
+/// All times in milliseconds; 0 for an interval switches its rule off.
+pub struct KeepAlive {
+    /// What the server is promised: it hears from us at least this often.
+    pub keep_alive: u32,
+    /// A ping goes out when the server was silent for so long.
+    pub ping_interval: u32,
+    /// The server answers, and takes what we write, within this time.
+    pub response_time: u32,
+    last_rx: u32,
+    last_tx: u32,
+    pinged: Option<u32>,
+    // Since when bytes wait for the peer to take them.
+    blocked: Option<u32>,
+}
+
+impl KeepAlive {
+    pub fn new(keep_alive: u32, ping_interval: u32, response_time: u32) -> Self {
+        KeepAlive {
+            keep_alive,
+            ping_interval,
+            response_time,
+            last_rx: 0,
+            last_tx: 0,
+            pinged: None,
+            blocked: None,
+        }
+    }
+
+    /// A connection begins.
+    pub fn start(&mut self, now: u32) {
+        self.last_rx = now;
+        self.last_tx = now;
+        self.pinged = None;
+        self.blocked = None;
+    }
+
+    /// Bytes came in.
+    pub fn received(&mut self, now: u32) {
+        self.last_rx = now;
+    }
+
+    /// When bytes last came in.
+    pub fn last_rx(&self) -> u32 {
+        self.last_rx
+    }
+
+    /// The peer took bytes; `blocked`: it did not take all there were.
+    pub fn sent(&mut self, now: u32, blocked: bool) {
+        self.last_tx = now;
+        self.blocked = blocked.then_some(now);
+    }
+
+    /// The peer took none of the bytes that wait.
+    pub fn stalled(&mut self, now: u32) {
+        self.blocked.get_or_insert(now);
+    }
+
+    /// A PINGREQ went out.
+    pub fn pinged(&mut self, now: u32) {
+        self.pinged.get_or_insert(now);
+    }
+
+    /// A PINGRESP came in.
+    pub fn ponged(&mut self) {
+        self.pinged = None;
+    }
+
+    pub(crate) fn due(&self, now: u32) -> Due {
+        let mut next = u32::MAX;
+        for since in [self.pinged, self.blocked].into_iter().flatten() {
+            match left(self.response_time, now, since) {
+                0 => return Due::Dead,
+                ms => next = next.min(ms),
+            }
+        }
+        if self.pinged.is_none() && self.blocked.is_none() {
+            // 3.1.2.10: the interval between packets must not exceed the keep
+            // alive, so the ping leaves a little before.
+            let silence = self.keep_alive - self.keep_alive / 8;
+            for (interval, since) in [(self.ping_interval, self.last_rx), (silence, self.last_tx)] {
+                match left(interval, now, since) {
+                    _ if interval == 0 => {}
+                    0 => return Due::Ping,
+                    ms => next = next.min(ms),
+                }
+            }
+        }
+        Due::Nothing(next)
+    }
+}
+
+/// What is left of `interval` that began at `since`; 0: it is over.
+pub(crate) fn left(interval: u32, now: u32, since: u32) -> u32 {
+    interval.saturating_sub(elapsed(now, since))
+}

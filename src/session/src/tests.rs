@@ -1,0 +1,443 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::{HashMap, VecDeque};
+
+const RESPONSE: u32 = 10_000;
+
+fn session(version: Version) -> Session {
+    let mut s = Session::new(version, KeepAlive::new(60_000, 15_000, RESPONSE), 4);
+    s.connected(false, 0);
+    s
+}
+
+fn pid(n: u16) -> Pid {
+    Pid::new(n).unwrap()
+}
+
+#[test]
+fn time_wraps_with_the_smallest_clock() {
+    assert_eq!(elapsed(5, (1 << 30) - 5), 10);
+    assert_eq!(elapsed(7, 3), 4);
+    assert_eq!(elapsed(2, u32::MAX), 3);
+}
+
+#[test]
+fn identifiers_wrap_and_skip_those_in_use() {
+    let mut s = session(Version::V3);
+    let kept = s.flights.begin(Wait::Puback, 0).unwrap();
+    for _ in 0..65_534 {
+        assert_ne!(s.flights.next_pid(), kept);
+    }
+    assert_eq!(s.flights.next_pid(), pid(2));
+}
+
+#[test]
+fn qos1_is_over_with_its_puback() {
+    let mut s = session(Version::V3);
+    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    let none = Reply {
+        done: false,
+        answer: None,
+    };
+    assert_eq!(s.acknowledged(AckKind::Puback, pid(99), 0), none);
+    assert_eq!(s.acknowledged(AckKind::Pubcomp, p, 0), none);
+    assert!(s.acknowledged(AckKind::Puback, p, 0).done);
+    assert_eq!(
+        s.acknowledged(AckKind::Puback, p, 0),
+        none,
+        "a second one is harmless"
+    );
+}
+
+#[test]
+fn qos2_goes_through_pubrec_and_pubcomp() {
+    let mut s = session(Version::V5);
+    let p = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    let rel = Reply {
+        done: false,
+        answer: Some((AckKind::Pubrel, 0)),
+    };
+    assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0), rel);
+    assert_eq!(
+        s.acknowledged(AckKind::Pubrec, p, 0),
+        rel,
+        "a repeated PUBREC"
+    );
+    assert!(s.acknowledged(AckKind::Pubcomp, p, 0).done);
+    let unknown = Reply {
+        done: false,
+        answer: Some((AckKind::Pubrel, 0x92)),
+    };
+    assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0), unknown);
+}
+
+#[test]
+fn a_refusing_pubrec_ends_the_exchange() {
+    let mut s = session(Version::V5);
+    let p = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    assert_eq!(
+        s.acknowledged(AckKind::Pubrec, p, 0x97),
+        Reply {
+            done: true,
+            answer: None
+        }
+    );
+    assert_eq!(s.flights.pids().count(), 0);
+}
+
+#[test]
+fn an_inbound_qos2_message_is_delivered_once() {
+    let mut s = session(Version::V3);
+    let (q, p) = (QoS::ExactlyOnce, Some(pid(7)));
+    assert_eq!(s.incoming(q, p), Incoming::Deliver);
+    assert_eq!(s.delivered(q, p), Some((AckKind::Pubrec, pid(7))));
+    assert_eq!(s.incoming(q, p), Incoming::Duplicate);
+    s.connected(true, 0);
+    assert_eq!(
+        s.incoming(q, p),
+        Incoming::Duplicate,
+        "also over a new connection"
+    );
+    assert_eq!(
+        s.acknowledged(AckKind::Pubrel, pid(7), 0).answer,
+        Some((AckKind::Pubcomp, 0))
+    );
+    assert_eq!(
+        s.acknowledged(AckKind::Pubrel, pid(7), 0).answer,
+        Some((AckKind::Pubcomp, 0x92))
+    );
+    assert_eq!(
+        s.incoming(q, p),
+        Incoming::Deliver,
+        "the identifier may come again"
+    );
+}
+
+#[test]
+fn inbound_qos2_is_bounded() {
+    let mut s = session(Version::V3);
+    for n in 1..=INBOUND as u16 {
+        s.delivered(QoS::ExactlyOnce, Some(pid(n)));
+    }
+    assert_eq!(
+        s.incoming(QoS::ExactlyOnce, Some(pid(99))),
+        Incoming::TooMany
+    );
+    assert_eq!(
+        s.incoming(QoS::ExactlyOnce, Some(pid(1))),
+        Incoming::Duplicate
+    );
+    assert_eq!(
+        s.incoming(QoS::AtLeastOnce, Some(pid(99))),
+        Incoming::Deliver
+    );
+    s.connected(false, 0);
+    assert_eq!(
+        s.incoming(QoS::ExactlyOnce, Some(pid(99))),
+        Incoming::Deliver
+    );
+}
+
+#[test]
+fn the_receive_maximum_counts_publications_only() {
+    let mut s = session(Version::V5);
+    s.flights.set_receive_maximum(1);
+    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    assert_eq!(s.flights.begin(Wait::Pubrec, 0), None);
+    assert!(s.flights.begin(Wait::Suback, 0).is_some());
+    s.acknowledged(AckKind::Puback, p, 0);
+    assert!(s.flights.begin(Wait::Pubrec, 0).is_some());
+}
+
+#[test]
+fn a_kept_session_resends_in_order_with_the_same_identifiers() {
+    let mut s = session(Version::V3);
+    let waits = [Wait::Puback, Wait::Pubrec, Wait::Suback, Wait::Pubrec];
+    let p: Vec<Pid, 4> = waits
+        .iter()
+        .map(|&w| s.flights.begin(w, 0).unwrap())
+        .collect();
+    s.acknowledged(AckKind::Pubrec, p[3], 0);
+    s.connected(true, 0);
+    assert!(!s.flights.room(Wait::Puback), "newer ones wait");
+    for (i, expected) in [
+        (0, Some((p[0], true))),
+        (1, Some((p[1], true))),
+        (2, Some((pid(5), false))),
+    ] {
+        assert_eq!(s.flights.stale(), Some(Resend::Request(p[i])));
+        assert_eq!(s.flights.again(p[i], 0), expected);
+    }
+    assert_eq!(s.flights.stale(), Some(Resend::Pubrel(p[3])));
+    assert_eq!(s.flights.again(p[3], 0), Some((p[3], true)));
+    assert_eq!(s.flights.stale(), None);
+    assert!(s.flights.room(Wait::Puback));
+}
+
+#[test]
+fn a_lost_session_sends_everything_anew() {
+    let mut s = session(Version::V3);
+    let a = s.flights.begin(Wait::Puback, 0).unwrap();
+    let b = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    s.acknowledged(AckKind::Pubrec, b, 0);
+    s.connected(false, 0);
+    assert_eq!(s.flights.stale(), Some(Resend::Request(a)));
+    assert_eq!(s.flights.again(a, 0), Some((pid(3), false)));
+    assert_eq!(s.flights.stale(), Some(Resend::Request(b)));
+    assert_eq!(s.flights.again(b, 0), Some((pid(4), false)));
+}
+
+#[test]
+fn the_abandoned_hold_their_identifier_until_answered() {
+    let mut s = session(Version::V3);
+    let a = s.flights.begin(Wait::Puback, 0).unwrap();
+    let b = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    s.flights.abandon(a);
+    s.flights.abandon(b);
+    assert_eq!(s.flights.pids().count(), 2);
+    assert!(
+        !s.acknowledged(AckKind::Puback, a, 0).done,
+        "nobody to tell"
+    );
+    s.acknowledged(AckKind::Pubrec, b, 0);
+    s.connected(true, 0);
+    assert_eq!(
+        s.flights.stale(),
+        Some(Resend::Pubrel(b)),
+        "QoS 2 is brought to its end"
+    );
+    s.connected(false, 0);
+    assert_eq!(s.flights.pids().count(), 0);
+}
+
+#[test]
+fn pings_when_nothing_comes_in() {
+    let mut s = session(Version::V3);
+    assert_eq!(s.due(0), Due::Nothing(15_000));
+    s.keep_alive.received(10_000);
+    assert_eq!(s.due(15_000), Due::Nothing(10_000));
+    assert_eq!(s.due(25_000), Due::Ping);
+    s.keep_alive.pinged(25_000);
+    assert_eq!(s.due(25_000), Due::Nothing(RESPONSE));
+    s.keep_alive.ponged();
+    s.keep_alive.received(26_000);
+    assert_eq!(s.due(26_000), Due::Nothing(15_000));
+}
+
+#[test]
+fn pings_when_nothing_goes_out() {
+    let mut s = session(Version::V3);
+    s.keep_alive.received(50_000);
+    assert_eq!(s.due(50_000), Due::Nothing(2_500));
+    s.keep_alive.received(52_500);
+    assert_eq!(s.due(52_500), Due::Ping);
+    s.keep_alive.sent(52_500, false);
+    assert_eq!(s.due(52_500), Due::Nothing(15_000));
+}
+
+#[test]
+fn gives_up_without_an_answer() {
+    let mut s = session(Version::V3);
+    s.keep_alive.pinged(0);
+    assert_eq!(s.due(RESPONSE - 1), Due::Nothing(1));
+    assert_eq!(s.due(RESPONSE), Due::Dead);
+    s.keep_alive.start(0);
+    s.keep_alive.sent(0, true);
+    s.keep_alive.stalled(5);
+    assert_eq!(s.due(RESPONSE), Due::Dead, "the peer takes no bytes");
+    s.keep_alive.start(0);
+    s.flights.begin(Wait::Suback, 0);
+    assert_eq!(s.due(RESPONSE), Due::Dead, "no SUBACK");
+}
+
+#[test]
+fn repeats_a_publication_so_often_in_3_1_1() {
+    let mut s = session(Version::V3);
+    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    for n in 1..=4 {
+        let now = n * RESPONSE;
+        s.keep_alive.start(now);
+        assert_eq!(s.due(now), Due::Resend(Resend::Request(p)));
+        assert_eq!(s.flights.again(p, now), Some((p, true)));
+    }
+    s.keep_alive.start(5 * RESPONSE);
+    assert_eq!(s.due(5 * RESPONSE), Due::Dead);
+}
+
+#[test]
+fn never_repeats_over_a_live_connection_in_5() {
+    let mut s = session(Version::V5);
+    s.flights.begin(Wait::Puback, 0).unwrap();
+    s.keep_alive.start(4 * RESPONSE);
+    assert_eq!(s.due(4 * RESPONSE), Due::Nothing(RESPONSE));
+    s.keep_alive.start(5 * RESPONSE);
+    assert_eq!(s.due(5 * RESPONSE), Due::Dead);
+}
+
+/// A packet between the two ends of the model below.
+#[derive(Clone, Copy, Debug)]
+enum Packet {
+    Publish(QoS, Pid, u32),
+    Ack(AckKind, Pid),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Publish(QoS),
+    /// Hand over the next packet, to the receiver or to the sender.
+    Deliver(bool),
+    Lose(bool),
+    Duplicate(bool),
+    /// A new connection: all that is under way is lost.
+    Reconnect,
+    Wait,
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => prop_oneof![Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)].prop_map(Event::Publish),
+        6 => any::<bool>().prop_map(Event::Deliver),
+        1 => any::<bool>().prop_map(Event::Lose),
+        1 => any::<bool>().prop_map(Event::Duplicate),
+        1 => Just(Event::Reconnect),
+        1 => Just(Event::Wait),
+    ]
+}
+
+struct Model {
+    ends: [Session; 2],
+    lines: [VecDeque<Packet>; 2],
+    now: u32,
+    // What the sender still has to get through, by identifier.
+    waiting: HashMap<Pid, (QoS, u32)>,
+    published: Vec<QoS, 512>,
+    delivered: HashMap<u32, u32>,
+}
+
+impl Model {
+    fn new() -> Self {
+        Model {
+            ends: [session(Version::V3), session(Version::V3)],
+            lines: Default::default(),
+            now: 0,
+            waiting: HashMap::new(),
+            published: Vec::new(),
+            delivered: HashMap::new(),
+        }
+    }
+
+    fn send_again(&mut self, resend: Resend) {
+        let (Resend::Pubrel(pid) | Resend::Request(pid)) = resend;
+        assert_eq!(self.ends[0].flights.again(pid, self.now), Some((pid, true)));
+        self.lines[0].push_back(match resend {
+            Resend::Pubrel(pid) => Packet::Ack(AckKind::Pubrel, pid),
+            Resend::Request(pid) => {
+                let (qos, n) = self.waiting[&pid];
+                Packet::Publish(qos, pid, n)
+            }
+        });
+    }
+
+    fn take(&mut self, to_receiver: bool) {
+        let (me, line) = if to_receiver { (1, 0) } else { (0, 1) };
+        let Some(packet) = self.lines[line].pop_front() else {
+            return;
+        };
+        match packet {
+            Packet::Publish(qos, pid, n) => {
+                let end = &mut self.ends[me];
+                match end.incoming(qos, Some(pid)) {
+                    Incoming::Deliver => *self.delivered.entry(n).or_default() += 1,
+                    Incoming::Duplicate => {}
+                    Incoming::TooMany => panic!("more than the sender can have in flight"),
+                }
+                if let Some((kind, pid)) = end.delivered(qos, Some(pid)) {
+                    self.lines[1 - line].push_back(Packet::Ack(kind, pid));
+                }
+            }
+            Packet::Ack(kind, pid) => {
+                let reply = self.ends[me].acknowledged(kind, pid, 0);
+                if reply.done {
+                    self.waiting.remove(&pid).expect("a publication ends once");
+                }
+                if let Some((kind, _)) = reply.answer {
+                    self.lines[1 - line].push_back(Packet::Ack(kind, pid));
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Publish(qos) => {
+                let wait = if qos == QoS::AtLeastOnce {
+                    Wait::Puback
+                } else {
+                    Wait::Pubrec
+                };
+                if let Some(pid) = self.ends[0].flights.begin(wait, self.now) {
+                    let n = self.published.len() as u32;
+                    self.published.push(qos).unwrap();
+                    self.waiting.insert(pid, (qos, n));
+                    self.lines[0].push_back(Packet::Publish(qos, pid, n));
+                }
+            }
+            Event::Deliver(to_receiver) => self.take(to_receiver),
+            Event::Lose(line) => {
+                self.lines[line as usize].pop_front();
+            }
+            Event::Duplicate(line) => {
+                if let Some(&packet) = self.lines[line as usize].front() {
+                    self.lines[line as usize].push_front(packet);
+                }
+            }
+            Event::Reconnect => {
+                for i in 0..2 {
+                    self.lines[i].clear();
+                    self.ends[i].connected(true, self.now);
+                }
+                while let Some(resend) = self.ends[0].flights.stale() {
+                    self.send_again(resend);
+                }
+            }
+            Event::Wait => {
+                self.now += RESPONSE;
+                for i in 0..2 {
+                    self.ends[i].keep_alive.start(self.now);
+                }
+                match self.ends[0].due(self.now) {
+                    Due::Resend(resend) => self.send_again(resend),
+                    Due::Dead => self.step(Event::Reconnect),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+
+    /// Over a line that loses, duplicates and breaks, QoS 1 arrives at least
+    /// once and QoS 2 exactly once.
+    #[test]
+    fn a_lossy_line_delivers(events in prop::collection::vec(events(), 0..300)) {
+        let mut m = Model::new();
+        for event in events {
+            m.step(event);
+        }
+        m.step(Event::Reconnect);
+        while m.lines.iter().any(|l| !l.is_empty()) {
+            m.take(true);
+            m.take(false);
+        }
+        prop_assert!(m.waiting.is_empty());
+        prop_assert_eq!(m.ends[0].flights.pids().count(), 0);
+        prop_assert!(m.ends[1].received.is_empty());
+        for (n, qos) in m.published.iter().enumerate() {
+            let times = m.delivered.get(&(n as u32)).copied().unwrap_or(0);
+            prop_assert!(times >= 1, "{} was lost", n);
+            prop_assert!(times == 1 || *qos == QoS::AtLeastOnce, "{} came {} times", n, times);
+        }
+    }
+}
