@@ -1,0 +1,658 @@
+# mqtt_as: a resilient asyncio MQTT client. Packets and protocol state are the
+# native module _mqtt_as; here are tasks, the link, waiting and callbacks.
+# MIT licence: see LICENSE.
+import asyncio
+import errno
+import gc
+import socket
+import sys
+from asyncio import core
+from time import ticks_diff, ticks_ms
+
+from micropython import const
+
+from _mqtt_as import Session
+
+from .link import ESP32, ESP8266, PYBOARD, RP2, make_link, unique_id
+from .queue import MsgQueue
+
+VERSION = (0, 9, 0)
+IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
+MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
+
+_MAX_PACKET = const(0x0FFFFFFF)
+_BURST = const(16)  # Messages taken before other tasks get their turn
+
+# What Session.receive() answers; above _DONE: identifier << 8 | reason code
+_WAIT = const(0)  # Nothing there: wait for the socket
+_MORE = const(1)  # The limit is reached
+_CLOSED = const(2)  # By the peer
+_CONNACK = const(3)
+_PONG = const(4)
+_DONE = const(0x100)
+_BACKLOG = const(0x10000)  # In publish()'s answer: not all is written yet
+
+
+class MQTTException(Exception):
+    # The broker refuses a request. reason_code: see MQTT 5, 2.4
+    def __init__(self, msg, reason_code=None, properties=None):
+        super().__init__(msg)
+        self.reason_code = reason_code
+        self.properties = properties
+
+
+async def eliza(*_):  # Null coroutine
+    pass
+
+
+def _defaults():
+    return {
+        "client_id": unique_id(),
+        "server": None,
+        "port": 0,
+        "user": "",
+        "password": "",
+        "keepalive": 60,
+        "ping_interval": 0,
+        "ssl": False,
+        "ssl_params": {},
+        "response_time": 10,
+        "clean_init": True,
+        "clean": True,
+        "max_repubs": 4,
+        "will": None,
+        "subs_cb": lambda *_: None,
+        "wifi_coro": eliza,
+        "connect_coro": eliza,
+        "ssid": None,
+        "wifi_pw": None,
+        "queue_len": 0,
+        "gateway": False,
+        "mqttv5": False,
+        "mqttv5_con_props": None,
+        "link": None,
+        "max_packet": _MAX_PACKET,
+    }
+
+
+config = _defaults()
+
+
+def _seconds(c, key, least, most):
+    v = c[key]
+    if not isinstance(v, (int, float)):
+        raise TypeError("config['%s'] must be a number of seconds" % key)
+    if not least <= v <= most:
+        raise ValueError("config['%s'] must be %d to %d seconds" % (key, least, most))
+    return v
+
+
+async def _guard(coro):  # A user's coroutine must not end unseen
+    try:
+        await coro
+    except Exception as e:
+        sys.print_exception(e)
+
+
+def _readable(s):  # A coroutine
+    yield core._io_queue.queue_read(s)
+
+
+def _writable(s):  # A coroutine
+    yield core._io_queue.queue_write(s)
+
+
+# A request that waits for its answer: the packet that asks, and its outcome
+class _Request:
+    def __init__(self, method, args):
+        self.method = method
+        self.args = args
+        self.pid = 0
+        self.reason = None
+        self.event = asyncio.Event()
+
+
+# One connection to the broker
+class MQTT_base:
+    REPUB_COUNT = 0
+    DEBUG = False
+
+    def __init__(self, config):
+        c = _defaults()
+        c.update(config)
+        if not c["server"]:
+            raise ValueError("config['server'] is missing: set it to the broker's address")
+        self.server = c["server"]
+        self._ssl = c["ssl"]
+        self._ssl_params = c["ssl_params"]
+        self.port = c["port"] or (8883 if self._ssl else 1883)
+        self.mqttv5 = c["mqttv5"]
+        self._clean = c["clean"]
+        self._clean_init = c["clean_init"]
+        keepalive = int(_seconds(c, "keepalive", 0, 65535))
+        ping = _seconds(c, "ping_interval", 0, 65535) or keepalive / 4 or 20
+        if keepalive:
+            ping = min(ping, keepalive / 4)
+        self._response_ms = int(_seconds(c, "response_time", 0.1, 65535) * 1000)
+        # Of CONNECT: all but the clean session flag
+        self._identity = (
+            c["client_id"],
+            keepalive,
+            c["user"],
+            c["password"],
+            c["will"],
+            c["mqttv5_con_props"],
+        )
+        self._core = Session(
+            bool(self.mqttv5),
+            IBUFSIZE,
+            c["max_packet"],
+            keepalive * 1000,
+            int(ping * 1000),
+            self._response_ms,
+            c["max_repubs"],
+        )
+        self._core.check(True, *self._identity)
+        if c["queue_len"] > 0:
+            self.up = asyncio.Event()
+            self.down = asyncio.Event()
+            self.queue = MsgQueue(c["queue_len"])
+            self._cb = self.queue.put
+        else:
+            self.queue = None
+            self._cb = c["subs_cb"]
+        self.lock = asyncio.Lock()
+        self.topic_alias_maximum = 0
+        self._sock = None
+        self._isconnected = False
+        self._stopped = False  # By disconnect() or close()
+        self._connections = 0
+        self._requests = {}  # By packet identifier
+        self._tasks = []  # Of this connection
+        self._drainer = None
+        self._sent = 0
+        self._error = None
+        self._wake = asyncio.Event()  # CONNACK came or the connection ended
+        self._turn = asyncio.Event()  # Pulses when something moved on
+
+    # *** Names that applications use ***
+
+    @property
+    def last_rx(self):
+        return self._core.last_rx()
+
+    @property
+    def newpid(self):  # next(client.newpid)
+        while True:
+            yield self._core.new_pid()
+
+    @property
+    def rcv_pids(self):
+        return set(self._requests)
+
+    def dprint(self, msg, *args):
+        if self.DEBUG:
+            if args and isinstance(msg, str) and "%" in msg:
+                print(msg % args)
+            else:
+                print(msg, *args)
+
+    # *** The connection ***
+
+    async def _open(self):  # A connected socket
+        er = None
+        for ai in socket.getaddrinfo(self.server, self.port, 0, socket.SOCK_STREAM):
+            sock = socket.socket(*ai[:3])
+            try:
+                sock.setblocking(False)
+                try:
+                    sock.connect(ai[-1])
+                except OSError as e:
+                    if e.errno not in (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN):
+                        raise
+                await asyncio.wait_for_ms(_writable(sock), self._response_ms)
+                return sock
+            except asyncio.TimeoutError:
+                er = OSError(errno.ETIMEDOUT)
+            except OSError as e:
+                er = e
+            except:
+                sock.close()
+                raise
+            sock.close()
+        raise er or OSError(-1, "no address for " + self.server)
+
+    def _secure(self, sock):
+        params = self._ssl_params
+        for ctx in (self._ssl, params):
+            if hasattr(ctx, "wrap_socket"):
+                return ctx.wrap_socket(
+                    sock, do_handshake_on_connect=False, **(params if ctx is not params else {})
+                )
+        import ssl
+
+        params = dict(params)
+        params.setdefault("do_handshake", False)  # Not while other tasks wait
+        return ssl.wrap_socket(sock, **params)
+
+    # One attempt. OSError: no broker, or it refuses
+    async def _connect(self, clean):
+        self._drop()
+        self.dprint("Connecting to %s port %s", self.server, self.port)
+        sock = self._sock = await self._open()
+        if self._ssl:
+            self._sock = self._secure(sock)
+        self._wake.clear()
+        self._error = None
+        self._connections += 1
+        session = self._core
+        session.open(self._sock)
+        self._unsent(session.connect(ticks_ms(), clean, *self._identity))
+        self._tasks.append(asyncio.create_task(self._read()))
+        try:
+            await asyncio.wait_for_ms(self._wake.wait(), self._response_ms)
+        except asyncio.TimeoutError:
+            raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
+        if self._error:
+            raise self._error
+        self._wake.clear()
+        self._tasks.append(asyncio.create_task(self._tick()))
+        self._isconnected = True
+        self._resend()
+        self._pulse()
+
+    def _accepted(self):  # CONNACK
+        reason = self._core.reason()
+        if reason:
+            self._fail(OSError(-1, "Connection refused by the broker: 0x2002 %d" % reason))
+        else:
+            self.dprint("Connected")
+            self._wake.set()
+
+    # The connection ended: er says why
+    def _fail(self, er):
+        if self._error is None:
+            self._error = er
+            self._isconnected = False
+            self._wake.set()
+            self._pulse()
+
+    # Leaves nothing of the connection behind
+    def _drop(self):
+        self._isconnected = False
+        self._core.close()
+        while self._tasks:
+            _cancel(self._tasks.pop())
+        _cancel(self._drainer)
+        self._drainer = None
+        if self._sock is not None:
+            try:
+                self._sock.close()
+            except OSError:
+                pass
+            self._sock = None
+        self._pulse()
+
+    # The reader: waits in asyncio's poll, takes what is there. A generator in
+    # place of a coroutine, since that waits without allocating
+    def _read(self):
+        sock = self._sock
+        session = self._core
+        queue = self.queue
+        r = failures = 0
+        while True:
+            limit = _BURST
+            if queue is not None:
+                limit = queue.room()
+                if not limit:
+                    yield from asyncio.sleep_ms(0)  # Let a consumer make room
+                    limit = queue.room() or 1
+            try:
+                r = session.receive(
+                    ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None
+                )
+                failures = 0
+            except MemoryError as e:
+                gc.collect()
+                failures += 1
+                if failures > 8:
+                    return self._fail(e)
+                yield from asyncio.sleep_ms(20 * failures)
+                continue
+            except Exception as e:  # Of the application's callback
+                sys.print_exception(e)
+                r = _MORE
+            if r >= _DONE:
+                self._finish(r >> 8, r & 0xFF)
+            elif r == _CONNACK:
+                self._accepted()
+            elif r == _CLOSED:
+                return self._fail(OSError(errno.ECONNRESET, "closed by the broker"))
+            elif r < 0:
+                return self._fail(_wire_error(r))
+            self._unsent(session.unsent())
+            if r == _WAIT:
+                yield core._io_queue.queue_read(sock)
+            elif r == _MORE:
+                yield from asyncio.sleep_ms(0)
+
+    # What the clock asks for: pings, repeats, giving up
+    async def _tick(self):
+        session = self._core
+        most = min(1000, self._response_ms // 4)
+        while True:
+            ms = session.due(ticks_ms())
+            if ms == 0:
+                return self._fail(OSError(errno.ETIMEDOUT, "no answer from the broker"))
+            if ms > 0:
+                self._unsent(session.unsent())
+                await asyncio.sleep_ms(min(ms, most))
+            elif not self._again(-ms):
+                await asyncio.sleep_ms(most)
+            else:
+                MQTT_base.REPUB_COUNT += 1
+                self.dprint("Repeat of packet %d", -ms)
+            self._check_link()
+
+    def _check_link(self):
+        pass
+
+    # *** Sending ***
+
+    def _unsent(self, r):  # 0: all is written
+        if r < 0:
+            self._fail(_wire_error(r))
+        elif r and self._drainer is None:
+            self._drainer = asyncio.create_task(self._drain())
+
+    async def _drain(self):  # The one that waits for the socket to take more
+        async with self.lock:
+            while True:
+                await _writable(self._sock)
+                r = self._core.flush(ticks_ms())
+                if r <= 0:
+                    break
+        self._drainer = None
+        self._unsent(r)
+        self._resend()
+        self._pulse()
+
+    def _pulse(self):
+        self._turn.set()
+        self._turn.clear()
+
+    async def _connection(self):  # Waits for connectivity
+        while not self._isconnected:
+            self._check_stopped()
+            await self._turn.wait()
+
+    def _check_stopped(self):
+        if self._stopped:
+            raise OSError(errno.ENOTCONN, "not connected: call connect()")
+
+    # A packet out: its identifier or 0
+    async def _send(self, method, args):
+        while True:
+            self._check_stopped()
+            if self._isconnected:
+                r = method(ticks_ms(), 0, *args)
+                if r >= 0:
+                    return r
+                await self._turn.wait()
+            else:
+                await self._connection()
+
+    # A packet out and its answer in, across any number of outages
+    async def _request(self, method, *args):
+        r = await self._send(method, args)
+        if r & _BACKLOG:
+            r -= _BACKLOG
+            self._unsent(1)
+        request = _Request(method, args)
+        request.pid = r
+        self._requests[r] = request
+        try:
+            await request.event.wait()
+        finally:
+            if self._requests.get(request.pid) is request:  # Cancelled
+                del self._requests[request.pid]
+                self._core.abandon(request.pid)
+        if request.reason is None:
+            self._check_stopped()
+        if request.reason >= 0x80:
+            raise MQTTException("refused by the broker: 0x%02x" % request.reason, request.reason)
+        return request.reason
+
+    def _finish(self, pid, reason):
+        request = self._requests.pop(pid, None)
+        if request:
+            request.reason = reason
+            request.event.set()
+        self._resend()
+        self._pulse()
+
+    # Sends a request once more. False: not now
+    def _again(self, pid):
+        request = self._requests.get(pid)
+        if request is None:
+            self._core.abandon(pid)
+            return True
+        r = request.method(ticks_ms(), pid, *request.args)
+        if r < 0:
+            return False
+        if r & _BACKLOG:
+            r -= _BACKLOG
+            self._unsent(1)
+        if r != pid:  # The broker has no session: a new packet
+            del self._requests[pid]
+            request.pid = r
+            self._requests[r] = request
+        return True
+
+    # After a reconnection: what is in flight goes out again, in order
+    def _resend(self):
+        while self._isconnected:
+            pid = self._core.stale(ticks_ms())
+            if pid == 0 or not self._again(pid):
+                break
+
+    def _end_requests(self):
+        for pid in list(self._requests):
+            self._requests.pop(pid).event.set()
+        self._core.reset()
+        self._pulse()
+
+    async def _ping(self):
+        self._unsent(self._core.ping(ticks_ms()))
+
+    async def publish(self, topic, msg, retain=False, qos=0, properties=None):
+        args = (topic, msg, retain, qos, properties)
+        if qos:
+            await self._request(self._core.publish, *args)
+            return
+        while await self._send(self._core.publish, args):
+            # Not all of it is written. If the connection ends: once more
+            self._unsent(1)
+            n = self._connections
+            while self._core.unsent():
+                await self._turn.wait()
+            if n == self._connections and self._isconnected:
+                return
+        self._sent += 1
+        if not self._sent & 15:
+            await asyncio.sleep_ms(0)
+
+    async def subscribe(self, topic, qos=0, properties=None):
+        return await self._request(self._core.subscribe, topic, qos, properties)
+
+    async def unsubscribe(self, topic, properties=None):
+        return await self._request(self._core.unsubscribe, topic, properties)
+
+    async def broker_up(self):
+        if not self._isconnected:
+            return False
+        if ticks_diff(ticks_ms(), self.last_rx) < 1000:
+            return True
+        seen = self.last_rx
+        await self._ping()
+        t = ticks_ms()
+        while ticks_diff(ticks_ms(), t) < self._response_ms and self._isconnected:
+            await asyncio.sleep_ms(50)
+            if self.last_rx != seen:
+                return True
+        return False
+
+
+def _cancel(task):
+    if task is not None and task is not core.cur_task:
+        task.cancel()
+
+
+def _wire_error(r):
+    if r > -1000:
+        return OSError(-r)
+    return OSError(-1, "bad packet from the broker: error %d" % (-r - 1000))
+
+
+# Keeps up the connection and the link below it
+class MQTTClient(MQTT_base):
+    def __init__(self, config):
+        super().__init__(config)
+        self._link = make_link(config)
+        self._sta_if = self._link.interface
+        self._wifi_handler = config.get("wifi_coro", eliza)
+        self._connect_handler = config.get("connect_coro", eliza)
+        self._has_connected = False
+        self._keeper = None
+        self._handler = None  # The running connect_coro
+        self._since = ticks_ms()
+
+    async def wifi_connect(self, quick=False):
+        await self._link.connect(quick)
+
+    async def connect(self, *, quick=False):
+        if self._isconnected and self._keeper:
+            return
+        _cancel(self._keeper)
+        self._keeper = None
+        self._stopped = False
+        try:
+            if not self._has_connected:
+                await self.wifi_connect(quick)
+                if self._clean_init and not self._clean and not self.mqttv5:
+                    # The broker forgets the old session, then keeps a new one
+                    await self._connect(True)
+                    self._core.disconnect(ticks_ms())
+            await self._connect(self._clean)
+        except:
+            self._drop()
+            raise
+        self._has_connected = True
+        self._keeper = asyncio.create_task(self._keep())
+        self._announce_up()
+
+    def _announce_up(self):
+        self._since = ticks_ms()
+        if self.queue is not None:
+            self.up.set()
+            return
+        self._spawn(self._wifi_handler(True))
+        _cancel(self._handler)
+        self._handler = self._spawn(self._connect_handler(self))
+
+    def _announce_down(self):
+        if self.queue is not None:
+            self.down.set()
+        else:
+            self._spawn(self._wifi_handler(False))
+
+    def _spawn(self, coro):
+        return asyncio.create_task(_guard(coro))
+
+    # Owns the connection's life from the first connect() to disconnect()
+    async def _keep(self):
+        n = 0
+        while True:
+            await self._wake.wait()
+            self.dprint("Connection lost: %s", self._error)
+            self._drop()
+            self._announce_down()
+            if ticks_diff(ticks_ms(), self._since) > 2000:
+                n = 0
+            while True:
+                await asyncio.sleep_ms(_backoff(n))
+                n += 1
+                try:
+                    if not self._link.isconnected() or not n % 5:
+                        self._link.disconnect()
+                        await self.wifi_connect()
+                    await self._connect(self._clean)
+                    break
+                except Exception as e:
+                    self.dprint("Reconnect failed: %s", e)
+                    self._drop()
+            self.dprint("Reconnected")
+            self._announce_up()
+
+    def _check_link(self):
+        if not self._link.isconnected():
+            self._reconnect()
+
+    def _reconnect(self):
+        self._fail(OSError(errno.ENOTCONN, "link down"))
+
+    def isconnected(self):
+        if self._isconnected and not self._link.isconnected():
+            self._reconnect()
+        return self._isconnected
+
+    def _stop(self):
+        self._stopped = True
+        self._has_connected = False
+        _cancel(self._keeper)
+        self._keeper = None
+        self._drop()
+        self._end_requests()
+
+    async def disconnect(self):
+        if self._isconnected:
+            _cancel(self._keeper)
+            self._keeper = None
+            self._unsent(self._core.disconnect(ticks_ms()))
+            t = ticks_ms()
+            while self._core.unsent() and ticks_diff(ticks_ms(), t) < self._response_ms:
+                await asyncio.sleep_ms(10)
+        self._stop()
+
+    def close(self):
+        self._stop()
+        self._link.close()
+
+    # Is the internet there? packet: a DNS query
+    async def wan_ok(
+        self,
+        packet=b"\x4d\x51\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03dns\x06google\x00\x00\x01\x00\x01",
+    ):
+        if not self.isconnected() or not await self.broker_up():
+            return False
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            s.setblocking(False)
+            s.connect(socket.getaddrinfo("8.8.8.8", 53)[0][-1])
+            s.send(packet)
+            await asyncio.wait_for_ms(_readable(s), 3000)
+            answer = s.recv(32)
+            # The same query, answered
+            return answer[:2] == packet[:2] and len(answer) > 3 and bool(answer[2] & 0x80)
+        except (OSError, asyncio.TimeoutError):
+            return False
+        finally:
+            s.close()
+
+
+# Milliseconds before attempt n: at once, then doubling to half a minute
+def _backoff(n):
+    from random import getrandbits
+
+    ms = min(30_000, 500 << min(n, 8)) if n else 100
+    return ms // 2 + getrandbits(8) * ms // 512
