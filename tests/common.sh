@@ -2,13 +2,13 @@
 
 umask 022
 build=$root/build
+mkdir -p "$build"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # under_lock NAME COMMAND...: one at a time, however many callers there are
 under_lock() {
-    mkdir -p "$build"
     lock=$build/.lock-$1
     shift
     (
@@ -43,7 +43,6 @@ need_packages() {
     else die "some packages are missing. Please type: sudo apt-get install$missing"
     fi
     say "installing$missing"
-    mkdir -p "$build"
     # shellcheck disable=SC2086 # lists of words
     under_lock apt quietly "$build/apt.log" install_packages $missing
 }

@@ -1,7 +1,7 @@
 # The source package has the built-in `tls` only; `ssl` is in micropython-lib, which it lacks.
 # This much of it is what `asyncio.open_connection(ssl=...)` and `ssl.wrap_socket` of client programs use.
 from tls import *
-from tls import SSLContext, CERT_NONE, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
+from tls import CERT_NONE, CERT_REQUIRED, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, SSLContext
 
 
 def create_default_context():

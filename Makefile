@@ -1,0 +1,38 @@
+# Every command a person types. `make` alone lists them.
+
+export CARGO_TERM_COLOR ?= never
+SECONDS ?= 60
+ARCH ?= x64
+ARCHES ?= $(shell natmod/arch.py --built)
+
+.PHONY: help demo test check bench fuzz miri sizes dist clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: ## run a client through a broker outage on this computer; needs python3, rustup and make only
+	@examples/demo/run
+
+test: ## install what the tests need and run all of them; ARGS="--only pytest -- -k name" for some
+	@tests/run $(ARGS)
+
+check: ## formatting, lints, and whether generated files are up to date
+	@tests/check
+
+bench: ## measure this client beside others in the same run; ARGS="--quick" for a first look
+	@tests/bench/run $(ARGS)
+
+fuzz: ## fuzz the codec and the session, SECONDS=60 for each target
+	@tests/fuzz $(SECONDS)
+
+miri: ## run the tests of the codec and the session under Miri
+	@tests/run --only miri
+
+sizes: ## bytes of each native module that is built, against its budget
+	@$(MAKE) --no-print-directory -C natmod sizes
+
+dist: ## build the native modules of ARCHES="..." (all that can be built here) into build/natmod
+	@for arch in $(ARCHES); do $(MAKE) --no-print-directory -C natmod ARCH=$$arch dist || exit; done
+
+clean: ## remove all that was built or fetched
+	rm -rf build target natmod/build

@@ -1,0 +1,95 @@
+"""Fixtures of all tests that need MicroPython or a broker.
+
+broker      A mosquitto of the test's own, started: `host`, `port`, `log`, start(), stop(), kill(), restart(*lines), freeze(),
+            thaw(), wait_log(text). Configuration lines: @pytest.mark.broker("max_qos 1", "max_keepalive 10").
+brokers     More of them, or one not started: brokers(*lines, start=True).
+mp          Runs scripts under MicroPython with this client on the path: mp(script, *args, timeout=30, check=True) gives
+            `out`, `err`, `code`, `lines`; mp.start(script, *args) gives a running one with expect(regex), send(line),
+            signal(number), wait(). A script is a pathlib.Path or the text itself.
+arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
+            tests marked `core` run.
+peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
+            closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
+observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
+            quiet(seconds), `messages`.
+observers   More of them: observers(broker, version=5, ...).
+
+Whatever a fixture started ends with the test, also where it fails.
+"""
+
+import subprocess
+
+import pytest
+from fixtures.broker import Broker
+from fixtures.micropython import RUNNER, MicroPython
+from fixtures.observer import Observer
+from fixtures.peer import Peer
+
+
+def pytest_addoption(parser):
+    parser.addoption("--arch", action="append", default=None, help="an architecture to test on (default: x64)")
+
+
+def pytest_generate_tests(metafunc):
+    if "arch" in metafunc.fixturenames:
+        first, *others = metafunc.config.getoption("--arch") or ["x64"]
+        core = metafunc.definition.get_closest_marker("core")
+        metafunc.parametrize("arch", [first, *(others if core else [])], scope="session")
+
+
+@pytest.fixture(scope="session")
+def built(arch):
+    """The runtime and the native module of `arch` are there and up to date."""
+    subprocess.run([RUNNER, arch, "-c", ""], check=True)
+
+
+@pytest.fixture
+def mp(arch, built, tmp_path):
+    micropython = MicroPython(arch, tmp_path)
+    yield micropython
+    micropython.close()
+
+
+@pytest.fixture
+def brokers(tmp_path):
+    started = []
+
+    def new(*lines, start=True):
+        broker = Broker(tmp_path / f"broker{len(started)}", *lines)
+        started.append(broker)
+        return broker.start() if start else broker
+
+    yield new
+    for broker in started:
+        broker.kill()
+
+
+@pytest.fixture
+def broker(brokers, request):
+    marker = request.node.get_closest_marker("broker")
+    return brokers(*(marker.args if marker else ()))
+
+
+@pytest.fixture
+def peer():
+    p = Peer()
+    yield p
+    p.close()
+
+
+@pytest.fixture
+def observers():
+    made = []
+
+    def new(broker, **how):
+        made.append(Observer(broker, **how))
+        return made[-1]
+
+    yield new
+    for o in made:
+        o.close()
+
+
+@pytest.fixture
+def observer(observers, broker):
+    return observers(broker)

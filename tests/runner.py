@@ -1,0 +1,178 @@
+"""Runs every test there is and says what came of it. Called by `run`, in the virtual environment.
+
+The last line is `N passed, M failed`, the sum over all steps; the exit code is 0 if nothing failed. A step that cannot be
+run at all counts as one failure; one that this machine has not the means for is named, with the reason.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "test"
+CRATES = ["mqtt-codec", "mqtt-session", "mpy-link"]
+MIRI_CRATES = ["mqtt-codec", "mqtt-session"]
+
+started = time.monotonic()
+printing = threading.Lock()
+
+
+def say(text):
+    with printing:
+        print(f"[{time.monotonic() - started:4.0f} s] {text}", flush=True)
+
+
+class Step:
+    """One command, its output in a log."""
+
+    def __init__(self, name, *command, env=None):
+        self.name, self.command = name, [str(c) for c in command]
+        self.env = {**os.environ, **(env or {})}
+        self.log = LOGS / (re.sub(r"\W+", "-", name) + ".log")
+        self.passed = self.failed = 0
+        self.notes = []  # what was left out, and why
+
+    def run(self):
+        say(f"{self.name} ...")
+        begun = time.monotonic()
+        with open(self.log, "wb") as log:
+            log.write(f"$ {' '.join(self.command)}\n".encode())
+            log.flush()
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            code = subprocess.run(self.command, env=self.env, cwd=ROOT, **streams).returncode
+        self.output = self.log.read_text(errors="replace")
+        self.count()
+        # a command that fails without a test that failed did not get to its tests
+        if code and not self.failed:
+            self.failed += 1
+            self.notes.append(f"exit code {code}")
+        say(f"{self.name}: {self.outcome()} ({time.monotonic() - begun:.0f} s)")
+        if self.failed:
+            with printing:
+                print(self.story(), f"(all of it: {self.log})", sep="\n", flush=True)
+
+    def outcome(self):
+        return f"{self.passed} passed, {self.failed} failed" if self.passed or self.failed else "done"
+
+    def count(self):
+        pass
+
+    def story(self):
+        return "\n".join(self.output.splitlines()[-60:])
+
+
+class Cargo(Step):
+    def count(self):
+        results = re.findall(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored", self.output, re.M)
+        for passed, failed, ignored in results:
+            self.passed += int(passed)
+            self.failed += int(failed)
+            if int(ignored):
+                self.notes.append(f"{ignored} ignored")
+
+    def story(self):
+        at = re.search(r"^failures:$|^error(\[|:)", self.output, re.M)
+        return "\n".join(self.output[at.start() :].splitlines()[:100]) if at else super().story()
+
+
+class Pytest(Step):
+    def __init__(self, name, *arguments):
+        self.report = LOGS / "pytest.xml"
+        workers = 2 * (os.cpu_count() or 1)  # they mostly wait
+        super().__init__(
+            name, sys.executable, "-m", "pytest", "-q", "--color=no", f"-n{workers}", f"--junit-xml={self.report}", *arguments
+        )
+        self.report.unlink(missing_ok=True)
+
+    def count(self):
+        if not self.report.exists():
+            return
+        for suite in ElementTree.parse(self.report).getroot().iter("testsuite"):
+            tests, errors, failures, skipped = (int(suite.get(k, 0)) for k in ("tests", "errors", "failures", "skipped"))
+            self.failed += errors + failures
+            self.passed += tests - errors - failures - skipped
+        self.notes += re.findall(r"^SKIPPED .*|^XFAIL .*", self.output, re.M)
+
+    def story(self):
+        at = re.search(r"^=+ (FAILURES|ERRORS) =+$", self.output, re.M)
+        return self.output[at.start() :] if at else super().story()
+
+
+class Absent(Step):
+    """A step this machine cannot run."""
+
+    def __init__(self, name, reason):
+        super().__init__(name)
+        self.notes.append(reason)
+
+    def run(self):
+        say(f"{self.name}: not run, {self.notes[0]}")
+
+
+def miri():
+    """Miri over the crates that hold the logic, if there is a toolchain that has it."""
+    name = "miri"
+    try:
+        found = subprocess.run([ROOT / "tests" / "nightly", "miri"], capture_output=True, text=True)
+    except OSError as e:
+        return Absent(name, str(e))
+    if found.returncode:
+        return Absent(name, found.stderr.strip().splitlines()[-1])
+    crates = [a for crate in MIRI_CRATES for a in ("-p", crate)]
+    command = ["cargo", f"+{found.stdout.strip()}", "miri", "test", "--no-fail-fast", *crates]
+    # a folder of its own: not to wait for the lock of another cargo
+    return Cargo(name, *command, env={"CARGO_TARGET_DIR": str(ROOT / "target" / "miri")})
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["rust", "miri", "pytest"], action="append", help="run these steps only")
+    parser.add_argument("--arch", action="append", help="an architecture to test on (default: x64)")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
+    options = parser.parse_args()
+    only = options.only or ["rust", "miri", "pytest"]
+    arches = options.arch or ["x64"]
+    LOGS.mkdir(parents=True, exist_ok=True)
+
+    # two lanes side by side: what cargo builds for the host, what MicroPython runs
+    rust, micropython = [], []
+    if "rust" in only:
+        crates = [a for crate in CRATES for a in ("-p", crate)]
+        rust.append(Cargo("cargo test", "cargo", "test", "--no-fail-fast", *crates))
+    if "miri" in only:
+        rust.append(miri())
+    if "pytest" in only:
+        micropython += [Step(f"runtime and native module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
+        micropython.append(Pytest("pytest", *(f"--arch={a}" for a in arches), *options.pytest))
+
+    def lane(steps):
+        for step in steps:
+            step.run()
+
+    threads = [threading.Thread(target=lane, args=(steps,)) for steps in (rust, micropython)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+    steps = rust + micropython
+    print()
+    for step in steps:
+        print(f"{step.name:40} {'not run' if isinstance(step, Absent) else step.outcome()}")
+        for note in step.notes:
+            print(f"    {note}")
+    failed = sum(s.failed for s in steps)
+    summary = f"{sum(s.passed for s in steps)} passed, {failed} failed"
+    print(summary)
+    (LOGS / "summary").write_text(summary + "\n")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
