@@ -1,1 +1,81 @@
+//! A safe layer over MicroPython's native function table, for Python modules written in Rust.
+//!
+//! The same source becomes a native module (`.mpy`, feature `natmod`) or a part of a firmware (user C module): every
+//! call goes through the table `mp_fun_table`, which exists in both. The `.mpy` ABI is 6.3 (MicroPython 1.23 and
+//! later); object representations A, B and C are served, since no tag bit is ever looked at.
+//!
+//! ```ignore
+//! use micropython::{Exception, Obj, buffer, module};
+//!
+//! fn checksum(data: Obj) -> Result<Obj, Exception> {
+//!     Ok(Obj::int(buffer(data)?.iter().map(|&b| b as isize).sum()))
+//! }
+//!
+//! module! {
+//!     functions { checksum(data) = checksum; }
+//! }
+//! ```
+//!
+//! # What is different from other Rust
+//!
+//! **Raising.** A Python exception is a `longjmp` over the Rust frames below the call from Python. Destructors on the
+//! way do not run, so nothing that needs `Drop` may be alive at a call that can raise; every such call has a section
+//! `# Raises`. Rust code reports its own errors as `Result<_, Exception>`; the one place that raises is the boundary
+//! that [`function!`], [`class!`] and [`module!`] generate. There is no way to catch an exception.
+//! State that must be consistent is therefore changed after the last call that can raise, not before.
+//!
+//! **Re-entrance.** A call that can run Python code can come back to the same Rust object before it returns. What was
+//! read from an object before such a call may have changed after it: see [`Native`], [`Buffer`] and [`Stream`].
+//!
+//! **Garbage collection.** The collector is conservative. It scans the stack, the Python heap and little else, and
+//! keeps a block alive only for a pointer to its first byte. So pointers to the heap live in objects on the heap (the
+//! fields of a [`Native`]) or on the stack, never in a Rust `static`, and an offset is kept beside a block's pointer
+//! instead of a pointer into the block. `Drop` never runs for what the collector owns.
+//!
+//! **Threads.** Where MicroPython has a global lock it protects Rust code as it protects C. On a port without one, an
+//! object must not be used from two threads at once.
 #![no_std]
+#![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
+
+mod buffer;
+mod class;
+mod exception;
+mod function;
+mod gc;
+mod iter;
+mod memoryview;
+mod module;
+#[cfg(feature = "natmod")]
+mod natmod;
+mod obj;
+mod qstr;
+mod stream;
+mod table;
+
+pub use buffer::{Buffer, BufferMut, buffer, buffer_mut};
+pub use class::{Class, ClassTable, Native};
+pub use exception::Exception;
+pub use function::{FromObj, Function};
+pub use gc::{GcBox, GcBytes};
+pub use iter::Iter;
+pub use memoryview::MemoryView;
+pub use module::{Entry, Names, Value};
+pub use obj::Obj;
+pub use qstr::Qstr;
+pub use stream::{Stream, errno};
+
+/// What the macros expand to. No part of the API.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::class::{iternext, make_new, make_type};
+    pub use crate::function::{arguments, finish, signature};
+    pub use crate::module::{init, store};
+    pub use micropython_sys as sys;
+}
+
+#[cfg(feature = "panic-handler")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // Formatting the message would cost more code than everything else in this crate.
+    Exception::Runtime(c"internal error: please report it").raise()
+}

@@ -1,0 +1,88 @@
+//! Access to the bytes of Python objects.
+
+use crate::table::table;
+use crate::{Exception, Obj};
+use core::ops::{Deref, DerefMut};
+use core::slice;
+use micropython_sys as sys;
+
+/// The bytes of a Python object, for reading: a slice by [`Deref`].
+///
+/// # Validity
+/// The bytes are not copied and not locked. They are valid until Python code runs: that could change them, or resize
+/// the `bytearray` that owns them and so free them; and only as long as the object itself is alive, as the arguments of
+/// the running function are. Do not keep a `Buffer` across a call that runs Python code; ask for it again.
+pub struct Buffer {
+    data: *mut u8,
+    len: usize,
+}
+
+/// The bytes of a Python object, for reading and writing: a slice by [`DerefMut`].
+///
+/// What is said of [`Buffer`] holds here too, and two of them can be of the same object: do not hold another buffer,
+/// unless it is known to be of another object.
+pub struct BufferMut(Buffer);
+
+/// The bytes of a `str` (UTF-8), `bytes`, `bytearray`, `memoryview` or `array`; `TypeError` for other objects.
+pub fn buffer(object: Obj) -> Result<Buffer, Exception> {
+    get(object, sys::MP_BUFFER_READ).ok_or(Exception::Type(
+        c"expected str, bytes or an object with the buffer protocol",
+    ))
+}
+
+/// The bytes of a `bytearray`, `array` or writable `memoryview`; `TypeError` for other objects.
+pub fn buffer_mut(object: Obj) -> Result<BufferMut, Exception> {
+    match get(object, sys::MP_BUFFER_RW) {
+        Some(buffer) => Ok(BufferMut(buffer)),
+        None => Err(Exception::Type(
+            c"expected a bytearray or another writable buffer",
+        )),
+    }
+}
+
+fn get(object: Obj, access: u32) -> Option<Buffer> {
+    let mut info = sys::mp_buffer_info_t {
+        buf: core::ptr::null_mut(),
+        len: 0,
+        typecode: 0,
+    };
+    // SAFETY: any object will do. Without the flag that asks for it nothing is raised.
+    let found = unsafe { table!(get_buffer(object.raw(), &raw mut info, access as usize)) };
+    found.then_some(Buffer {
+        data: info.buf.cast(),
+        len: info.len,
+    })
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the runtime gave the address and length of bytes, which last as the type's documentation demands.
+        unsafe { slice::from_raw_parts(self.data, self.len) }
+    }
+}
+
+impl Deref for BufferMut {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for BufferMut {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        if self.0.len == 0 {
+            return &mut [];
+        }
+        // SAFETY: as for reading; the runtime said that the bytes may be written.
+        unsafe { slice::from_raw_parts_mut(self.0.data, self.0.len) }
+    }
+}

@@ -1,0 +1,314 @@
+//! Classes of Python objects that hold a Rust value.
+
+use crate::gc::allocate;
+use crate::module::{Names, store_all};
+use crate::table::table;
+use crate::{Exception, FromObj, Obj};
+use core::ffi::c_void;
+use core::mem::{needs_drop, offset_of};
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use micropython_sys as sys;
+
+/// A Rust type that is the value of a class of Python objects. Implemented by [`class!`](crate::class!).
+///
+/// # Safety
+/// `TABLE` belongs to this type alone, so that an object made by its constructor has a value of this type.
+#[allow(unsafe_code)]
+pub unsafe trait Class: Sized + 'static {
+    /// What the class has.
+    const TABLE: &'static ClassTable;
+}
+
+type MakeNew = unsafe extern "C" fn(
+    *const sys::mp_obj_type_t,
+    usize,
+    usize,
+    *const sys::mp_obj_t,
+) -> sys::mp_obj_t;
+type IterNext = unsafe extern "C" fn(sys::mp_obj_t) -> sys::mp_obj_t;
+
+/// The constructor, the methods and the rest of a class, made at compile time.
+pub struct ClassTable {
+    name: *const u16,
+    make_new: MakeNew,
+    iternext: Option<IterNext>,
+    methods: Names,
+}
+
+// SAFETY: the table points to statics that are never changed.
+unsafe impl Sync for ClassTable {}
+
+impl ClassTable {
+    /// `name` is what `qstr_symbol!` gives.
+    #[doc(hidden)]
+    pub const fn new(
+        name: *const u16,
+        make_new: MakeNew,
+        iternext: Option<IterNext>,
+        methods: Names,
+    ) -> Self {
+        Self {
+            name,
+            make_new,
+            iternext,
+            methods,
+        }
+    }
+
+    pub(crate) const fn name(&self) -> *const u16 {
+        self.name
+    }
+
+    /// Whether the object's type was made from this table.
+    fn made(&self, object: Obj) -> bool {
+        let class = object.type_ptr();
+        // SAFETY: a type has as many slots as the highest index in it says, counted from one. The symbol of the name is
+        // a qstr. Two classes with the same constructor differ by name: the compiler may merge equal functions.
+        unsafe {
+            let slots = (&raw const (*class).slots).cast::<*const c_void>();
+            let index = usize::from((*class).slot_index_make_new);
+            index != 0
+                && *slots.add(index - 1) == self.make_new as *const c_void
+                && (*class).name == *self.name
+        }
+    }
+}
+
+/// A type object with room for the slots that are used here.
+#[repr(C)]
+struct Type {
+    head: sys::mp_obj_type_t,
+    slots: [*const c_void; 3],
+}
+const _: () = assert!(offset_of!(Type, slots) == offset_of!(sys::mp_obj_type_t, slots));
+
+/// Makes the type object of a class, on the heap.
+///
+/// # Raises
+/// `MemoryError`
+#[doc(hidden)]
+pub fn make_type(table: &'static ClassTable) -> Result<Obj, Exception> {
+    let methods = Obj::dict_new(table.methods.len());
+    // SAFETY: it is a dict; a type may be all zero, the symbol of the name is a qstr, and the slots that are filled are
+    // of the kinds their indices say.
+    unsafe {
+        store_all(methods, table.methods);
+        let class = allocate::<Type>()?.as_ptr();
+        class.write_bytes(0, 1);
+        (*class).head.base.type_ = sys::mp_fun_table.type_type;
+        (*class).head.name = *table.name;
+        (*class).head.slot_index_make_new = 1;
+        (*class).head.slot_index_locals_dict = 2;
+        (*class).slots[0] = table.make_new as *const c_void;
+        (*class).slots[1] = methods.as_ptr();
+        if let Some(iternext) = table.iternext {
+            (*class).head.flags = sys::MP_TYPE_FLAG_ITER_IS_ITERNEXT as u16;
+            (*class).head.slot_index_iter = 3;
+            (*class).slots[2] = iternext as *const c_void;
+        }
+        Ok(Obj::from_raw(class.cast()))
+    }
+}
+
+#[repr(C)]
+struct Object<T> {
+    base: sys::mp_obj_base_t,
+    value: T,
+}
+
+/// A Python object that holds a `T`: the `self` of a method. One machine word, to be copied freely.
+///
+/// Like an [`Obj`] it keeps the object alive while it is on the stack or in a block on the Python heap.
+///
+/// # Re-entrance
+/// Several `Native` can be of the same object, so each access is to be short: a field is read or written, or a function
+/// called that stays in Rust. A call that can run Python code can come back and change the value through a `Native` of
+/// its own. So do not hold a reference into the value across such a call; where that cannot be avoided (a buffer that is
+/// read into from a [`Stream`](crate::Stream)), keep a mark in the value by which the other methods refuse to work.
+pub struct Native<T>(NonNull<Object<T>>);
+
+impl<T> Clone for Native<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Native<T> {}
+
+impl<T: Class> Native<T> {
+    /// The native object behind a Python object, or `TypeError` if it is not of this class.
+    pub fn get(object: Obj) -> Result<Self, Exception> {
+        match NonNull::new(object.as_ptr()) {
+            Some(native) if T::TABLE.made(object) => Ok(Self(native)),
+            _ => Err(Exception::Type(c"object of another class")),
+        }
+    }
+
+    /// A new object of the class, whose type object is `class`.
+    fn new(class: *const sys::mp_obj_type_t, value: T) -> Result<Self, Exception> {
+        const {
+            assert!(
+                !needs_drop::<T>(),
+                "destructors do not run on the Python heap"
+            )
+        };
+        let native = allocate::<Object<T>>()?;
+        // SAFETY: the block is large enough, aligned and ours.
+        unsafe {
+            native.write(Object {
+                base: sys::mp_obj_base_t { type_: class },
+                value,
+            })
+        };
+        Ok(Self(native))
+    }
+
+    /// The Python object.
+    pub fn obj(self) -> Obj {
+        Obj::from_raw(self.0.as_ptr().cast())
+    }
+}
+
+impl<T: Class> FromObj for Native<T> {
+    fn from_obj(object: Obj) -> Result<Self, Exception> {
+        Self::get(object)
+    }
+}
+
+impl<T> Deref for Native<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the object holds a T, and accesses do not overlap as long as the rule on re-entrance is kept.
+        unsafe { &(*self.0.as_ptr()).value }
+    }
+}
+
+impl<T> DerefMut for Native<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { &mut (*self.0.as_ptr()).value }
+    }
+}
+
+/// What `class!` makes of a constructor.
+///
+/// # Raises
+/// What the constructor returns, and `TypeError` if the number of arguments is wrong.
+///
+/// # Safety
+/// `class` is the type object of T, and `arguments` points to `n` positional arguments and `n_kw` pairs.
+#[doc(hidden)]
+#[inline(always)]
+pub unsafe fn make_new<T: Class>(
+    class: *const sys::mp_obj_type_t,
+    n: usize,
+    n_kw: usize,
+    arguments: *const sys::mp_obj_t,
+    signature: u32,
+    new: impl FnOnce(&[Obj]) -> Result<T, Exception>,
+) -> sys::mp_obj_t {
+    // SAFETY: any numbers will do; the number of arguments is as the caller says.
+    let arguments = unsafe {
+        table!(arg_check_num_sig(n, n_kw, signature));
+        crate::function::arguments(n, arguments)
+    };
+    crate::function::finish(
+        new(arguments)
+            .and_then(|value| Native::new(class, value))
+            .map(Native::obj),
+    )
+}
+
+/// What `class!` makes of an `iternext`.
+///
+/// # Raises
+/// What the function returns.
+#[doc(hidden)]
+#[inline(always)]
+pub fn iternext<T: Class>(
+    this: sys::mp_obj_t,
+    next: impl FnOnce(Native<T>) -> Result<Option<Obj>, Exception>,
+) -> sys::mp_obj_t {
+    match Native::get(Obj::from_raw(this)).and_then(next) {
+        Ok(Some(item)) => item.raw(),
+        // MP_OBJ_STOP_ITERATION
+        Ok(None) => core::ptr::null_mut(),
+        Err(exception) => exception.raise(),
+    }
+}
+
+impl<T: Class> From<Native<T>> for Obj {
+    fn from(native: Native<T>) -> Obj {
+        native.obj()
+    }
+}
+
+/// Makes a Rust type the value of a Python class of the same name.
+///
+/// ```ignore
+/// struct Counter { n: isize }
+///
+/// class! {
+///     Counter {
+///         new(0..=1) = Counter::new;          // fn new(arguments: &[Obj]) -> Result<Counter, Exception>
+///         iternext = Counter::next;           // fn next(this: Native<Counter>) -> Result<Option<Obj>, Exception>
+///         methods {
+///             add(self, n) = Counter::add;    // fn add(this: Native<Counter>, n: Obj) -> Result<Obj, Exception>
+///             reset(self, 0..=2) = Counter::reset;
+///         }
+///     }
+/// }
+/// ```
+/// The constructor takes positional arguments, as many as the range says; `iternext` may be left out. The forms of the
+/// methods are those of [`function!`](crate::function!). A class with `iternext` can be iterated and awaited: `None`
+/// from it ends the iteration, or completes the `await` with the value `None`, and allocates nothing.
+///
+/// The class can be subclassed in Python. An object of another class in the place of `self` gives `TypeError`.
+#[macro_export]
+macro_rules! class {
+    (
+        $class:ident {
+            new($min:literal ..= $max:literal) = $new:expr;
+            $(iternext = $iternext:expr;)?
+            methods { $($method:ident $arguments:tt = $rust:expr);* $(;)? }
+        }
+    ) => {
+        #[allow(unsafe_code)]
+        // SAFETY: the table is made here, for this type.
+        unsafe impl $crate::Class for $class {
+            const TABLE: &'static $crate::ClassTable = {
+                use $crate::internal::sys;
+
+                unsafe extern "C" fn make_new(
+                    class: *const sys::mp_obj_type_t,
+                    n: usize,
+                    n_kw: usize,
+                    arguments: *const sys::mp_obj_t,
+                ) -> sys::mp_obj_t {
+                    const SIGNATURE: u32 = $crate::internal::signature($min, $max);
+                    // SAFETY: the runtime calls the constructor so.
+                    unsafe { $crate::internal::make_new::<$class>(class, n, n_kw, arguments, SIGNATURE, $new) }
+                }
+                static METHODS: &[$crate::Entry] = $crate::names!($($method $arguments = $rust);*);
+                static TABLE: $crate::ClassTable = $crate::ClassTable::new(
+                    $crate::qstr_symbol!($class),
+                    make_new,
+                    $crate::class!(@iternext $class $($iternext)?),
+                    METHODS,
+                );
+                &TABLE
+            };
+        }
+    };
+    (@iternext $class:ident) => { None };
+    (@iternext $class:ident $iternext:expr) => {{
+        unsafe extern "C" fn iternext(this: sys::mp_obj_t) -> sys::mp_obj_t {
+            $crate::internal::iternext::<$class>(this, $iternext)
+        }
+        Some(iternext)
+    }};
+}

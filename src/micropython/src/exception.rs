@@ -1,0 +1,120 @@
+//! Python exceptions as Rust values.
+
+use crate::table::table;
+use crate::{Obj, qstr};
+use core::ffi::{CStr, c_char};
+use micropython_sys as sys;
+
+/// An exception that is to be raised when control returns to Python.
+///
+/// It is written like an `enum` (`Exception::Value(c"…")`, `Exception::Memory`) but takes two machine words whatever
+/// the kind, so that a `Result` of it is returned in registers. Messages say what to do about the error.
+#[derive(Clone, Copy)]
+pub struct Exception {
+    kind: Kind,
+    /// A message, an error number or an object, as the kind says.
+    argument: Argument,
+}
+
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Value,
+    Type,
+    Index,
+    Runtime,
+    Memory,
+    Os,
+    Object,
+}
+
+#[derive(Clone, Copy)]
+union Argument {
+    message: *const c_char,
+    errno: isize,
+    object: Obj,
+}
+
+/// Named like the variants of an `enum`, which this is to its users.
+#[allow(non_snake_case, non_upper_case_globals)]
+impl Exception {
+    /// `MemoryError`: an allocation failed.
+    pub const Memory: Self = Self::new(Kind::Memory, c"memory allocation failed");
+    /// `IndexError`: an index or an offset is out of range.
+    pub const Index: Self = Self::new(Kind::Index, c"index out of range");
+
+    const fn new(kind: Kind, message: &'static CStr) -> Self {
+        Self {
+            kind,
+            argument: Argument {
+                message: message.as_ptr(),
+            },
+        }
+    }
+
+    /// `ValueError`: the type is right, the value is not.
+    pub const fn Value(message: &'static CStr) -> Self {
+        Self::new(Kind::Value, message)
+    }
+
+    /// `TypeError`: an argument is of a type that does not fit.
+    pub const fn Type(message: &'static CStr) -> Self {
+        Self::new(Kind::Type, message)
+    }
+
+    /// `RuntimeError`: any other error.
+    pub const fn Runtime(message: &'static CStr) -> Self {
+        Self::new(Kind::Runtime, message)
+    }
+
+    /// `OSError` with an error number (see [`errno`](crate::errno)).
+    pub const fn Os(errno: i32) -> Self {
+        Self {
+            kind: Kind::Os,
+            argument: Argument {
+                errno: errno as isize,
+            },
+        }
+    }
+
+    /// An exception object, or an exception class to make one of without arguments.
+    pub const fn Object(exception: Obj) -> Self {
+        Self {
+            kind: Kind::Object,
+            argument: Argument { object: exception },
+        }
+    }
+
+    /// Raises the exception: control passes to the nearest handler in Python.
+    ///
+    /// Functions return `Err` instead and leave raising to the boundary.
+    #[cold]
+    #[inline(never)]
+    pub fn raise(self) -> ! {
+        let name = match self.kind {
+            Kind::Value => qstr!(ValueError),
+            Kind::Type => qstr!(TypeError),
+            Kind::Index => qstr!(IndexError),
+            Kind::Runtime => qstr!(RuntimeError),
+            Kind::Memory => qstr!(MemoryError),
+            Kind::Os => {
+                // SAFETY: this kind is only ever made with an error number.
+                let errno = unsafe { self.argument.errno };
+                raise_object(Obj::global(qstr!(OSError)).call(&[Obj::int(errno)]))
+            }
+            // SAFETY: this kind is only ever made with an object.
+            Kind::Object => raise_object(unsafe { self.argument.object }),
+        };
+        let class = Obj::global(name).as_ptr::<sys::mp_obj_type_t>();
+        // SAFETY: the global of that name is an exception type, and the other kinds are only ever made with a message
+        // that is static and ends with a zero byte.
+        unsafe { table!(raise_msg(class, self.argument.message)) }
+    }
+}
+
+fn raise_object(exception: Obj) -> ! {
+    // SAFETY: the runtime turns what is no exception into a TypeError.
+    unsafe { table!(raise(exception.raw())) };
+    // Only None is not raised.
+    Exception::Type(c"exceptions must derive from BaseException").raise()
+}

@@ -1,0 +1,71 @@
+//! A `memoryview` that can be moved.
+
+use crate::gc::{GcBytes, allocate};
+use crate::{Exception, Obj, qstr};
+use core::ops::Range;
+use core::ptr::NonNull;
+use micropython_sys as sys;
+
+/// A Python `memoryview` of bytes in a [`GcBytes`], to be pointed elsewhere without an allocation.
+///
+/// Hold it like an [`Obj`]: where the collector can see it. What Python code makes of it, slices included, keeps the
+/// block alive and shows whatever the block holds then. Code that keeps the object itself sees it move.
+pub struct MemoryView(NonNull<sys::mp_obj_array_t>);
+
+impl MemoryView {
+    /// A view of nothing, for reading only.
+    ///
+    /// # Raises
+    /// `NameError`, where the port has no `memoryview`.
+    pub fn new() -> Result<Self, Exception> {
+        let class = Obj::global(qstr!(memoryview));
+        let view = allocate::<sys::mp_obj_array_t>()?;
+        // SAFETY: the block is large enough and aligned, and every field is written.
+        unsafe {
+            view.write(sys::mp_obj_array_t {
+                base: sys::mp_obj_base_t {
+                    type_: class.as_ptr(),
+                },
+                _bitfield_1: header(0),
+                len: 0,
+                items: core::ptr::null_mut(),
+            });
+        }
+        Ok(Self(view))
+    }
+
+    /// Points the view at those bytes of the block, which is [shared](GcBytes::share) from now on. `IndexError` if the
+    /// range does not lie in the block or starts beyond 16 MiB.
+    pub fn point_to(&self, block: &mut GcBytes, range: Range<usize>) -> Result<(), Exception> {
+        if range.start > range.end || range.end > block.len() || range.start > OFFSET_MAX {
+            return Err(Exception::Index);
+        }
+        block.share();
+        // SAFETY: the object is ours, and no reference to it exists.
+        let view = unsafe { &mut *self.0.as_ptr() };
+        view._bitfield_1 = header(range.start);
+        view.len = range.len();
+        // The collector follows pointers to the first byte of a block only, hence the offset beside it.
+        view.items = block.as_ptr().cast();
+        Ok(())
+    }
+
+    /// Makes the view one of nothing, so that it keeps no block alive.
+    pub fn clear(&self) {
+        let mut nothing = GcBytes::EMPTY;
+        let _ = self.point_to(&mut nothing, 0..0);
+    }
+
+    /// The Python object.
+    pub fn obj(&self) -> Obj {
+        Obj::from_raw(self.0.as_ptr().cast())
+    }
+}
+
+/// What the field beside the type code can hold on a 32-bit port.
+const OFFSET_MAX: usize = (1 << 24) - 1;
+
+/// The word that holds the type code of a read-only view of bytes and its offset in the block.
+fn header(offset: usize) -> sys::__BindgenBitfieldUnit<[u8; size_of::<usize>()]> {
+    sys::__BindgenBitfieldUnit::new((b'B' as usize | offset << 8).to_ne_bytes())
+}

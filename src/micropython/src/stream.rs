@@ -1,0 +1,98 @@
+//! Sockets, files and other objects with the stream protocol.
+
+use crate::Obj;
+use crate::table::table;
+use core::ffi::c_int;
+use micropython_sys as sys;
+
+/// Error numbers, the same on every port that has sockets.
+pub mod errno {
+    /// Input or output error.
+    pub const EIO: i32 = 5;
+    /// Nothing can be read or written now: try again when `poll` says so.
+    pub const EAGAIN: i32 = 11;
+}
+
+/// What a stream's functions return besides a number of bytes (`MP_STREAM_ERROR`).
+const ERROR: usize = usize::MAX;
+
+/// An object that can be read from and written to without an intermediate Python object.
+///
+/// Keep it like an [`Obj`]: where the collector can see it.
+#[derive(Clone, Copy)]
+pub struct Stream {
+    object: Obj,
+    protocol: *const sys::mp_stream_p_t,
+}
+
+impl Stream {
+    /// The stream protocol of an object.
+    ///
+    /// A class in Python is a stream if it derives from `io.IOBase`. One that derives from a native stream such as
+    /// `socket` is refused by `TypeError`, because the runtime would let the native functions loose on an object they
+    /// do not know.
+    ///
+    /// # Raises
+    /// `OSError`, if the object cannot be read from or cannot be written to.
+    pub fn new(object: Obj) -> Stream {
+        let flags = (sys::MP_STREAM_OP_READ | sys::MP_STREAM_OP_WRITE) as c_int;
+        // SAFETY: any object will do.
+        let protocol = unsafe { table!(get_stream_raise(object.raw(), flags)) };
+        Stream { object, protocol }
+    }
+
+    /// The object.
+    pub fn object(&self) -> Obj {
+        self.object
+    }
+
+    /// Reads once: the number of bytes read, 0 at the end of the stream, or an error number, [`errno::EAGAIN`] where
+    /// the call would block.
+    ///
+    /// # Raises
+    /// What a `readinto` written in Python raises. Such a method runs Python code, which must not keep what it is
+    /// given and must not change the place that is read into: see [`Native`](crate::Native).
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+        let mut errno: c_int = errno::EIO;
+        // SAFETY: the protocol is the object's own and has the function; pointer and length are those of a slice.
+        let n = unsafe {
+            let read = (*self.protocol).read.unwrap_unchecked();
+            read(
+                self.object.raw(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                &raw mut errno,
+            )
+        };
+        result(n, buffer.len(), errno)
+    }
+
+    /// Writes once: the number of bytes written, which may be fewer than given, or an error number,
+    /// [`errno::EAGAIN`] where the call would block.
+    ///
+    /// # Raises
+    /// What a `write` written in Python raises. Such a method runs Python code, which must not keep what it is given.
+    pub fn write(&self, buffer: &[u8]) -> Result<usize, i32> {
+        let mut errno: c_int = errno::EIO;
+        // SAFETY: as for reading.
+        let n = unsafe {
+            let write = (*self.protocol).write.unwrap_unchecked();
+            write(
+                self.object.raw(),
+                buffer.as_ptr().cast(),
+                buffer.len(),
+                &raw mut errno,
+            )
+        };
+        result(n, buffer.len(), errno)
+    }
+}
+
+/// A stream in Python can say that it moved more bytes than there are.
+fn result(n: usize, len: usize, errno: c_int) -> Result<usize, i32> {
+    match n {
+        ERROR => Err(errno),
+        n if n > len => Err(errno::EIO),
+        n => Ok(n),
+    }
+}
