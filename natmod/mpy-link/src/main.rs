@@ -1,1 +1,122 @@
-fn main() {}
+//! `mpy-link --arch x64 -o out.mpy in.a`
+
+use lexopt::prelude::*;
+use mpy_link::{Architecture, Error, Input, Sizes, link};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+const USAGE: &str = "\
+Usage: mpy-link --arch ARCH -o OUT.mpy [--map] IN.a...
+       mpy-link --sizes FILE.mpy...
+
+Links static libraries and object files into a MicroPython native module.
+
+  --arch ARCH    architecture of the module, as in natmod/architectures.json
+  -o OUT.mpy     file to write; its name is what the module calls its file
+  --map          print where the bytes go, the largest first
+  --sizes        print the sizes of modules and fail if one is over its budget";
+
+struct Options {
+    arch: Option<String>,
+    out: Option<PathBuf>,
+    map: bool,
+    sizes: bool,
+    files: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("mpy-link: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, Box<dyn std::error::Error>> {
+    let Some(options) = options()? else {
+        println!("{USAGE}");
+        return Ok(true);
+    };
+    if options.files.is_empty() {
+        return Err("no input files; see mpy-link --help".into());
+    }
+    if options.sizes { sizes(&options.files) } else { link_files(&options) }
+}
+
+fn options() -> Result<Option<Options>, lexopt::Error> {
+    let mut o = Options { arch: None, out: None, map: false, sizes: false, files: Vec::new() };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("arch") => o.arch = Some(args.value()?.string()?),
+            Short('o') => o.out = Some(args.value()?.into()),
+            Long("map") => o.map = true,
+            Long("sizes") => o.sizes = true,
+            Value(file) => o.files.push(file.into()),
+            Short('h') | Long("help") => return Ok(None),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Some(o))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
+}
+
+fn link_files(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
+    let arch = Architecture::named(options.arch.as_deref().ok_or("--arch is missing; see mpy-link --help")?)?;
+    let out = options.out.as_deref().ok_or("-o is missing; see mpy-link --help")?;
+    let name = out.file_name().and_then(|n| n.to_str()).ok_or("-o needs a file name in UTF-8")?;
+    // the file's name only: no path of the build goes into a message or the module
+    let names: Vec<_> = options.files.iter().map(|f| f.display().to_string()).collect();
+    let contents = options.files.iter().map(|f| read(f)).collect::<Result<Vec<_>, _>>()?;
+    let inputs: Vec<_> = names.iter().zip(&contents).map(|(name, data)| Input { name, data }).collect();
+    let module = link(&arch, name, &inputs)?;
+    let failed = |source| Error::Write { path: out.into(), source };
+    // whole or not at all
+    let partial = out.with_extension("mpy.partial");
+    fs::write(&partial, &module.mpy).map_err(failed)?;
+    fs::rename(&partial, out).map_err(failed)?;
+    if options.map {
+        for entry in &module.map {
+            println!("{entry}");
+        }
+    }
+    let s = module.sizes;
+    println!(
+        "{}: text {} rodata {} bss {} qstrs {} relocs {} file {} bytes",
+        arch.name, s.text, s.rodata, s.bss, s.qstrs, module.relocations, s.file
+    );
+    Ok(true)
+}
+
+fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
+    let mut within = true;
+    println!("{:10} {:>7} {:>7} {:>7} {:>7}", "bytes", "text", "rodata", "bss", "file");
+    for path in files {
+        let s = Sizes::read(&path.display().to_string(), &read(path)?)?;
+        let arch = Architecture::numbered(s.code)?.ok_or_else(|| format!("{}: unknown architecture {}", path.display(), s.code))?;
+        println!("{:10} {:7} {:7} {:7} {:7}", arch.name, s.text, s.rodata, s.bss, s.file);
+        let Some(budget) = arch.budget else { continue };
+        let checks = [
+            ("text", s.text, budget.text),
+            ("rodata", s.rodata, budget.rodata),
+            ("bss", s.bss, budget.bss),
+            ("file", s.file, budget.file),
+        ];
+        for (what, size, limit) in checks {
+            if size > limit {
+                within = false;
+                eprintln!("{}: {what} is {size} bytes, {} over its budget of {limit}: make it smaller or raise the budget in natmod/architectures.json", arch.name, size - limit);
+            }
+        }
+    }
+    Ok(within)
+}
