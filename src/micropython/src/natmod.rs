@@ -2,7 +2,6 @@
 
 use crate::table::table;
 use core::ffi::{c_int, c_void};
-use micropython_sys as sys;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, n: usize) -> *mut c_void {
