@@ -180,6 +180,29 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn check_value(kind: Kind, value: Value<'_>) -> Result<(), Error> {
+    let in_range = match (kind, value) {
+        (Kind::Flag, Value::Byte(value)) => value <= 1,
+        (Kind::U16, Value::U16(_)) | (Kind::U32, Value::U32(_)) => true,
+        (Kind::U16NonZero, Value::U16(value)) => value != 0,
+        (Kind::U32NonZero, Value::U32(value)) => value != 0,
+        (Kind::Varint, Value::Varint(value)) => value != 0 && value <= varint::MAX,
+        (Kind::Bin, Value::Bin(data)) => return string::check_len(data).map(|_| ()),
+        (Kind::Str, Value::Str(text)) => return string::check(text),
+        (Kind::Topic, Value::Str(name)) => return topic::check_wildcard_free(name),
+        (Kind::Pair, Value::Pair(name, value)) => {
+            string::check(name)?;
+            return string::check(value);
+        }
+        _ => return Err(Error::PropertyType),
+    };
+    if in_range {
+        Ok(())
+    } else {
+        Err(Error::PropertyValue)
+    }
+}
+
 /// Checks properties one after the other.
 struct Checker {
     place: Place,
@@ -204,7 +227,7 @@ impl Checker {
         *self.word(id) >> (id & 31) & 1 != 0
     }
 
-    fn check(&mut self, property: &Property, value: &Value<'_>) -> Result<(), Error> {
+    fn check(&mut self, property: &Property, value: Value<'_>) -> Result<(), Error> {
         if property.places & self.place as u16 == 0 {
             return Err(Error::PropertyNotHere);
         }
@@ -213,27 +236,9 @@ impl Checker {
         if self.has_seen(property.id) && !repeats {
             return Err(Error::DuplicateProperty);
         }
+        check_value(property.kind, value)?;
         *self.word(property.id) |= 1 << (property.id & 31);
-        let in_range = match (property.kind, *value) {
-            (Kind::Flag, Value::Byte(value)) => value <= 1,
-            (Kind::U16, Value::U16(_)) | (Kind::U32, Value::U32(_)) => true,
-            (Kind::U16NonZero, Value::U16(value)) => value != 0,
-            (Kind::U32NonZero, Value::U32(value)) => value != 0,
-            (Kind::Varint, Value::Varint(value)) => value != 0 && value <= varint::MAX,
-            (Kind::Bin, Value::Bin(_)) => true,
-            (Kind::Str, Value::Str(text)) => return string::check(text),
-            (Kind::Topic, Value::Str(name)) => return topic::check_wildcard_free(name),
-            (Kind::Pair, Value::Pair(name, value)) => {
-                string::check(name)?;
-                return string::check(value);
-            }
-            _ => return Err(Error::PropertyType),
-        };
-        if in_range {
-            Ok(())
-        } else {
-            Err(Error::PropertyValue)
-        }
+        Ok(())
     }
 
     fn end(&mut self) -> Result<(), Error> {
@@ -268,7 +273,7 @@ impl<'a> Properties<'a> {
         let mut checker = Checker::new(place);
         while !reader.is_empty() {
             let (property, value) = reader.property()?;
-            checker.check(property, &value)?;
+            checker.check(property, value)?;
         }
         checker.end()
     }
@@ -339,10 +344,10 @@ impl<'b> PropertyWriter<'b> {
     }
 
     /// Appends a property, checked as by [`Properties::parse`]. [`Error::PropertyType`]: the value must be of
-    /// the property's [`kind`].
+    /// the property's [`kind`]. On an error nothing is appended.
     pub fn put(&mut self, id: u8, value: Value<'_>) -> Result<(), Error> {
         let property = find(id.into())?;
-        self.checker.check(property, &value)?;
+        self.checker.check(property, value)?;
         let writer = &mut self.writer;
         writer.u8(id);
         match value {

@@ -40,7 +40,7 @@ pub struct Receiver<S> {
     /// The bytes received and not consumed are `start..end`.
     start: usize,
     end: usize,
-    /// The last read filled the window.
+    /// The last read filled the window: a burst.
     filled: bool,
     short_reads: u8,
 }
@@ -152,7 +152,8 @@ impl<S: Storage> Receiver<S> {
     pub fn commit(&mut self, n: usize) {
         let capacity = self.storage.bytes().len();
         self.end = self.end.saturating_add(n).min(capacity);
-        self.filled = self.end == capacity;
+        // a packet that just fits fills the window and is no burst
+        self.filled = self.end == capacity && self.needed() != capacity;
         self.short_reads = if n < self.base {
             self.short_reads.saturating_add(1)
         } else {

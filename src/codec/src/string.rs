@@ -1,10 +1,11 @@
 //! UTF-8 encoded strings (1.5.4).
 use crate::Error;
 
-/// Checks that `bytes` are UTF-8 without U+0000.
+/// Checks that `bytes` are UTF-8 without U+0000 and no more than 65535.
 ///
 /// Not by `core::str::from_utf8`: that is made for speed on long texts and takes several times the code.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
+    check_len(bytes)?;
     let mut bytes = bytes.iter();
     while let Some(&lead) = bytes.next() {
         let (following, least) = match lead {
@@ -28,4 +29,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Checks the length of a string or of binary data (1.5.4, 1.5.6), and returns it.
+pub(crate) fn check_len(bytes: &[u8]) -> Result<u16, Error> {
+    u16::try_from(bytes.len()).map_err(|_| Error::StringTooLong)
 }

@@ -5,7 +5,7 @@ fn is_wildcard(byte: &u8) -> bool {
     matches!(byte, b'+' | b'#')
 }
 
-/// Checks a topic name (4.7.1): UTF-8 without U+0000 and wildcards, one byte at least.
+/// Checks a topic name (4.7.1): UTF-8 without U+0000 and wildcards, 1 to 65535 bytes.
 pub fn check_topic_name(name: &[u8]) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::EmptyTopic);
@@ -37,7 +37,7 @@ pub(crate) fn shared(filter: &[u8]) -> Result<Option<&[u8]>, Error> {
     }
 }
 
-/// Checks a topic filter (4.7.1, 4.8.2): UTF-8 without U+0000, one byte at least, `+` and `#` only as whole
+/// Checks a topic filter (4.7.1, 4.8.2): UTF-8 without U+0000, 1 to 65535 bytes, `+` and `#` only as whole
 /// levels, `#` only as the last, a shared subscription with both its share name and its filter.
 pub fn check_topic_filter(filter: &[u8]) -> Result<(), Error> {
     string::check(filter)?;

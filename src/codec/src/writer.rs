@@ -68,7 +68,7 @@ impl<'b> Writer<'b> {
 
     /// Binary data (1.5.6).
     pub(crate) fn binary(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.u16(u16::try_from(bytes.len()).map_err(|_| Error::StringTooLong)?);
+        self.u16(string::check_len(bytes)?);
         self.raw(bytes);
         Ok(())
     }

@@ -1,0 +1,113 @@
+//! What several tests use.
+use mqtt_codec::{Encode, Error, OutOfMemory, Packet, Pid, Properties, Storage, Value, Version};
+use proptest::prelude::*;
+use std::ops::Range;
+
+pub use mqtt_codec::Version::{V3, V5};
+
+pub fn pid(pid: u16) -> Pid {
+    Pid::new(pid).unwrap()
+}
+
+/// Cases of a property test: few where each takes long.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { 4 } else { cases },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Parses a whole packet, fixed header included.
+pub fn parse(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Error> {
+    let body = bytes.iter().skip(1).position(|&byte| byte < 0x80).unwrap() + 2;
+    Packet::parse(version, bytes[0], &bytes[body..])
+}
+
+/// Encodes a packet and checks what is promised for every packet: `len` is the length, nothing behind it is
+/// touched, and a slice one byte shorter is refused and left alone.
+pub fn encode(packet: &impl Encode) -> Result<Vec<u8>, Error> {
+    let len = match packet.len() {
+        Ok(len) => len,
+        Err(error) => {
+            let mut out = [0xEE; 64];
+            assert_eq!(packet.encode(&mut out), Err(error));
+            assert_eq!(out, [0xEE; 64], "written in spite of {error:?}");
+            return Err(error);
+        }
+    };
+    let mut out = vec![0xEE; len + 1];
+    assert_eq!(
+        packet.encode(&mut out[..len - 1]),
+        Err(Error::BufferTooSmall)
+    );
+    assert!(out.iter().all(|&byte| byte == 0xEE));
+    assert_eq!(packet.encode(&mut out), Ok(len));
+    assert_eq!(out.pop(), Some(0xEE));
+    Ok(out)
+}
+
+pub fn properties(properties: Properties<'_>) -> Vec<(u8, Value<'_>)> {
+    properties.iter().collect()
+}
+
+/// Memory that may be refused, and in which stale bytes show.
+pub struct Memory {
+    pub bytes: Vec<u8>,
+    pub limit: usize,
+}
+
+impl Memory {
+    pub fn new(len: usize) -> Self {
+        Memory {
+            bytes: vec![0xEE; len],
+            limit: usize::MAX,
+        }
+    }
+}
+
+impl Storage for Memory {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    fn resize(&mut self, capacity: usize, live: Range<usize>) -> Result<(), OutOfMemory> {
+        if capacity > self.limit {
+            return Err(OutOfMemory);
+        }
+        assert!(capacity >= live.len(), "would lose bytes");
+        let mut bytes = vec![0xEE; capacity];
+        bytes[..live.len()].copy_from_slice(&self.bytes[live]);
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+/// Strings as they may stand in a packet.
+pub fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z/]{0,12}",
+        prop::collection::vec(
+            any::<char>().prop_filter("no U+0000", |&c| c != '\0'),
+            0..20
+        )
+        .prop_map(String::from_iter),
+    ]
+}
+
+/// Topic names.
+pub fn topic() -> impl Strategy<Value = String> {
+    (text(), "[a-z]").prop_map(|(text, more)| text.replace(['+', '#'], "/") + &more)
+}
+
+pub fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..=max)
+}
+
+pub fn version() -> impl Strategy<Value = Version> {
+    prop_oneof![Just(V3), Just(V5)]
+}
