@@ -9,7 +9,12 @@
 //! The layouts are those of .mpy ABI 6.3, that is MicroPython 1.23 and later, with object representations A, B and C
 //! (an object is one machine word).
 #![no_std]
-#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals, missing_docs)]
+#![allow(
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    missing_docs
+)]
 #![allow(clippy::all, unsafe_op_in_unsafe_fn)]
 
 /// `nlr_buf_t`: its size depends on the instruction set. Native modules cannot catch exceptions.

@@ -29,8 +29,8 @@ impl Stream {
     /// The stream protocol of an object.
     ///
     /// A class in Python is a stream if it derives from `io.IOBase`. One that derives from a native stream such as
-    /// `socket` is refused by `TypeError`, because the runtime would let the native functions loose on an object they
-    /// do not know.
+    /// `socket` must not be used: the runtime lets the native functions loose on an object they do not know, here as in
+    /// `poll`.
     ///
     /// # Raises
     /// `OSError`, if the object cannot be read from or cannot be written to.
