@@ -21,7 +21,7 @@ pub struct Input<'a> {
 pub struct Object<'a> {
     /// `archive(member)` or the file's name.
     pub name: String,
-    /// The sections that are loaded, by index.
+    /// By index.
     pub sections: BTreeMap<usize, Section<'a>>,
     pub symbols: BTreeMap<usize, Symbol<'a>>,
 }
@@ -127,9 +127,7 @@ impl<'a> Object<'a> {
         }
         let mut sections = BTreeMap::new();
         for section in file.sections() {
-            if let Some(loaded) = Section::read(&name, &section)? {
-                sections.insert(section.index().0, loaded);
-            }
+            sections.insert(section.index().0, Section::read(&section).map_err(malformed)?);
         }
         let mut symbols = BTreeMap::new();
         for symbol in file.symbols() {
@@ -158,15 +156,14 @@ impl<'a> Object<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// `None` for a section that is not loaded.
-    fn read(object: &str, section: &object::read::Section<'a, '_>) -> Result<Option<Self>, Error> {
-        let malformed = |source| Error::Object { object: object.into(), source };
-        let SectionFlags::Elf { sh_flags } = section.flags() else { return Ok(None) };
-        let flag = |bit: u32| sh_flags & u64::from(bit) != 0;
-        if !flag(elf::SHF_ALLOC) {
-            return Ok(None);
-        }
+    fn read(section: &object::read::Section<'a, '_>) -> object::Result<Self> {
+        let flags = match section.flags() {
+            SectionFlags::Elf { sh_flags } => sh_flags,
+            _ => 0,
+        };
+        let flag = |bit: u32| flags & u64::from(bit) != 0;
         let kind = match section.kind() {
+            _ if !flag(elf::SHF_ALLOC) => SectionKind::Unsupported("not loaded into memory"),
             _ if flag(elf::SHF_TLS) => SectionKind::Unsupported("thread-local data"),
             object::SectionKind::Elf(elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY) => {
                 SectionKind::Unsupported(CONSTRUCTORS)
@@ -181,7 +178,7 @@ impl<'a> Section<'a> {
         };
         let data = match kind {
             SectionKind::Zeroed => Cow::Owned(vec![0; section.size() as usize]),
-            _ => Cow::Borrowed(section.data().map_err(malformed)?),
+            _ => Cow::Borrowed(section.data()?),
         };
         let mut relocations = Vec::new();
         for (offset, r) in section.relocations() {
@@ -197,13 +194,13 @@ impl<'a> Section<'a> {
                 literal: None,
             });
         }
-        Ok(Some(Self {
-            name: section.name().map_err(malformed)?,
+        Ok(Self {
+            name: section.name()?,
             kind,
             data,
             align: section.align().max(1),
             relocations,
-        }))
+        })
     }
 }
 
