@@ -7,7 +7,7 @@ import gc
 import socket
 import sys
 from asyncio import core
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
@@ -179,7 +179,8 @@ class MQTT_base:
 
     @property
     def last_rx(self):
-        return self._core.last_rx()
+        now = ticks_ms()
+        return ticks_add(now, -self._core.idle(now))
 
     @property
     def newpid(self):  # next(client.newpid)

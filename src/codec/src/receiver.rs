@@ -73,6 +73,16 @@ impl<S: Storage> Receiver<S> {
         &self.storage
     }
 
+    /// The storage, for those who hand out parts of it. Its capacity is to be left alone.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
+    /// Where in the storage the first packet begins.
+    pub fn position(&self) -> usize {
+        self.start
+    }
+
     /// True if all bytes received are consumed.
     pub fn is_empty(&self) -> bool {
         self.start == self.end

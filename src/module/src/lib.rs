@@ -1,1 +1,24 @@
+//! The Python module `_mqtt_as`: arguments in, codec and session called,
+//! objects out. The asyncio client over it is `python/mqtt_as`.
 #![no_std]
+#![forbid(clippy::undocumented_unsafe_blocks)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+mod arguments;
+mod memory;
+mod session;
+mod transmit;
+
+use session::Session;
+
+micropython::module! {
+    classes { Session }
+}

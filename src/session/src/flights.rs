@@ -46,7 +46,7 @@ pub enum Resend {
 }
 
 #[derive(Clone, Copy)]
-struct Flight {
+pub(crate) struct Flight {
     pid: Pid,
     wait: Wait,
     // The connection it was sent over is gone.
@@ -75,7 +75,7 @@ pub struct Flights {
     last: u16,
     // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
     receive_maximum: u16,
-    table: Vec<Flight, IN_FLIGHT>,
+    pub(crate) table: Vec<Flight, IN_FLIGHT>,
 }
 
 impl Flights {
@@ -140,9 +140,8 @@ impl Flights {
             .retain(|f| !(f.abandoned && f.stale && f.wait != Wait::Pubcomp));
     }
 
-    /// Identifiers in use, oldest first.
-    pub fn pids(&self) -> impl Iterator<Item = Pid> + '_ {
-        self.table.iter().map(|f| f.pid)
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
     }
 
     /// The next identifier that is free (2.2.1).

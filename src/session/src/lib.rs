@@ -69,6 +69,12 @@ impl Session {
         self.keep_alive.start(now);
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.received.clear();
+        self.flights.clear();
+    }
+
     /// What to do with a PUBLISH (4.3).
     pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
         match (qos, pid) {

@@ -1,0 +1,100 @@
+//! What Python passes, checked.
+use micropython::{Buffer, Exception, Obj, buffer};
+use mqtt_codec::{Error, QoS, Will};
+
+/// Argument `i`, or `None` where fewer were given.
+pub fn arg(args: &[Obj], i: usize) -> Obj {
+    args.get(i).copied().unwrap_or_else(Obj::none)
+}
+
+/// A reading of `ticks_ms`, of which the lower bits are enough.
+///
+/// # Raises
+/// `TypeError`
+pub fn ticks(obj: Obj) -> u32 {
+    obj.to_int() as u32
+}
+
+/// An `int` from 0 to `max`, or `error`.
+///
+/// # Raises
+/// `TypeError`
+pub fn uint(obj: Obj, max: u32, error: Exception) -> Result<u32, Exception> {
+    let max = isize::try_from(max).unwrap_or(isize::MAX);
+    obj.int_in(0, max, error).map(|n| n as u32)
+}
+
+/// # Raises
+/// `TypeError`
+pub fn qos(obj: Obj) -> Result<QoS, Exception> {
+    const RANGE: Exception = Exception::Value(c"qos must be 0, 1 or 2");
+    QoS::from_bits(uint(obj, 2, RANGE)? as u8).ok_or(RANGE)
+}
+
+/// The bytes of an argument that may be `None` or empty, which is the same.
+pub fn optional(obj: Obj) -> Result<Option<Buffer>, Exception> {
+    if obj.is_none() {
+        return Ok(None);
+    }
+    let bytes = buffer(obj)?;
+    Ok((!bytes.is_empty()).then_some(bytes))
+}
+
+/// A will as the application gives it: (topic, message, retain, qos).
+pub struct WillArgument {
+    topic: Buffer,
+    payload: Buffer,
+    retain: bool,
+    qos: QoS,
+}
+
+impl WillArgument {
+    /// # Raises
+    /// `TypeError`
+    pub fn new(obj: Obj) -> Result<Option<Self>, Exception> {
+        if obj.is_none() {
+            return Ok(None);
+        }
+        let mut items = obj.iter();
+        let mut next = || items.next();
+        match (next(), next(), next(), next(), next()) {
+            (Some(topic), Some(payload), Some(retain), Some(level), None) => {
+                Ok(Some(WillArgument {
+                    topic: buffer(topic)?,
+                    payload: buffer(payload)?,
+                    retain: retain.is_true(),
+                    qos: qos(level)?,
+                }))
+            }
+            _ => Err(Exception::Value(c"will must be (topic, message, retain, qos)")),
+        }
+    }
+
+    pub fn will(&self) -> Will<'_> {
+        Will {
+            topic: &self.topic,
+            payload: &self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties: mqtt_codec::Properties::EMPTY,
+        }
+    }
+}
+
+/// Why a packet cannot be sent, as an exception that says what to change.
+#[cold]
+#[inline(never)]
+pub fn refused(error: Error) -> Exception {
+    Exception::Value(match error {
+        Error::StringTooLong => c"longer than 65535 bytes",
+        Error::PacketTooLong => c"packet longer than 268435455 bytes",
+        Error::BadUtf8 => c"not UTF-8",
+        Error::NulInString => c"U+0000 in a string",
+        Error::WildcardInTopic => c"wildcard in a topic name",
+        Error::EmptyTopic => c"empty topic",
+        Error::BadTopicFilter => c"bad topic filter",
+        Error::PasswordWithoutUser => c"password without user",
+        Error::EmptyClientId => c"empty client_id needs clean=True",
+        _ => c"cannot be encoded",
+    })
+}

@@ -1,0 +1,702 @@
+//! The class `Session`: one client's state and buffers. It moves bytes between
+//! a stream and the buffers and never waits.
+use crate::arguments::{WillArgument, arg, optional, qos, refused, ticks, uint};
+use crate::memory::Memory;
+use crate::transmit::{Transmitter, WHOLE};
+use core::mem::ManuallyDrop;
+use micropython::{Exception, MemoryView, Native, Obj, Stream, buffer, class, errno};
+use mqtt_codec::{
+    AckKind, Connect, Encode, Filters, PINGREQ, Packet, Pid, Properties, PublishHead, QoS, Receiver,
+    Subscribe, Suback, Unsubscribe, Version, ack,
+};
+use mqtt_session::{Due, Incoming, KeepAlive, Resend, Session as State, Wait, elapsed};
+
+/// A receive buffer grows up to this while a burst lasts, in bytes.
+const BURST: usize = 2048;
+
+/// Reads in one call of `receive`, whatever the peer sends.
+const READS: usize = 8;
+
+/// Bytes of the longest fixed header and the longest acknowledgement.
+const ACK: usize = 5;
+
+/// What `receive` answers. From [`DONE`] on: the identifier of the request that
+/// is over, shifted by 8, and its reason code. Below 0: [`wire_error`] or the
+/// negative number of an error of the stream.
+const WAIT: isize = 0;
+const MORE: isize = 1;
+const CLOSED: isize = 2;
+const CONNACK: isize = 3;
+
+/// What `publish`, `subscribe` and `unsubscribe` answer beside the identifier.
+const BUSY: isize = -1;
+const BACKLOG: isize = 0x10000;
+
+/// Errors in sequence rather than in a packet; they follow the codec's.
+const UNEXPECTED: u8 = 50;
+const TOO_MANY: u8 = 51;
+
+fn wire_error(error: u8) -> isize {
+    -1000 - isize::from(error)
+}
+
+/// The packet at the front of the buffer, handed on but not yet dropped.
+struct Current {
+    len: usize,
+    /// Of a message, to acknowledge once the application has it.
+    qos: QoS,
+    pid: Option<Pid>,
+}
+
+pub struct Session {
+    version: Version,
+    stream: Option<Stream>,
+    /// The stream holds back bytes that `poll` does not tell of (TLS).
+    buffered: bool,
+    /// The last read took all there was.
+    drained: bool,
+    /// CONNACK came, with success.
+    connected: bool,
+    clean: bool,
+    /// The stream took less than it was offered.
+    blocked: bool,
+    /// The stream failed while writing: a negative number.
+    failed: isize,
+    reason: u8,
+    current: Option<Current>,
+    receiver: Receiver<Memory>,
+    transmitter: Transmitter,
+    /// Its tables have destructors, if empty ones; the heap runs none.
+    state: ManuallyDrop<State>,
+    view: MemoryView,
+    /// The topic of the last message, to serve the next.
+    topic: Obj,
+}
+
+/// What `receive` does next.
+enum Step {
+    Deliver([Obj; 3]),
+    Return(isize),
+}
+
+class! {
+    Session {
+        new(7..=7) = Session::new;
+        methods {
+            open(self, stream, buffered) = Session::open;
+            close(self) = Session::close;
+            reset(self) = Session::reset;
+            check(self, 6..=6) = Session::check;
+            connect(self, 8..=8) = Session::connect;
+            receive(self, 4..=4) = Session::receive;
+            publish(self, 6..=7) = Session::publish;
+            subscribe(self, 4..=5) = Session::subscribe;
+            unsubscribe(self, 3..=4) = Session::unsubscribe;
+            ping(self, now) = Session::ping;
+            disconnect(self, now) = Session::disconnect;
+            flush(self, now) = Session::flush;
+            unsent(self) = Session::unsent;
+            due(self, now) = Session::due;
+            stale(self, now) = Session::stale;
+            abandon(self, pid) = Session::abandon;
+            new_pid(self) = Session::new_pid;
+            idle(self, now) = Session::idle;
+            reason(self) = Session::reason;
+            codes(self) = Session::codes;
+        }
+    }
+}
+
+impl Session {
+    /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
+    /// response_ms, max_repubs)`
+    fn new(args: &[Obj]) -> Result<Session, Exception> {
+        let number = |i, max, error| uint(arg(args, i), max, error);
+        let ibufsize = number(1, 1 << 24, Exception::Value(c"IBUFSIZE must be 1 to 16777216"))?;
+        let max_packet = Exception::Value(c"max_packet must be up to 268435460 bytes");
+        let interval = Exception::Value(c"interval too long");
+        let version = if arg(args, 0).is_true() { Version::V5 } else { Version::V3 };
+        let keep_alive = KeepAlive::new(
+            number(3, 1 << 29, interval)?,
+            number(4, 1 << 29, interval)?,
+            number(5, 1 << 29, interval)?,
+        );
+        let repubs = number(6, 255, Exception::Value(c"max_repubs must be 0 to 255"))? as u8;
+        let storage = Memory::new((ibufsize as usize).max(1))?;
+        let burst = BURST.max(ibufsize as usize);
+        Ok(Session {
+            version,
+            stream: None,
+            buffered: false,
+            drained: false,
+            connected: false,
+            clean: true,
+            blocked: false,
+            failed: 0,
+            reason: 0,
+            current: None,
+            receiver: Receiver::new(storage, burst, number(2, (1 << 28) + 4, max_packet)?),
+            transmitter: Transmitter::new()?,
+            state: ManuallyDrop::new(State::new(version, keep_alive, repubs)),
+            view: MemoryView::new()?,
+            topic: Obj::none(),
+        })
+    }
+
+    /// A new connection over `stream`. `buffered`: the stream may hold bytes
+    /// back that `poll` does not tell of.
+    ///
+    /// # Raises
+    /// `OSError` if it is no stream.
+    fn open(mut this: Native<Session>, stream: Obj, buffered: Obj) -> Result<Obj, Exception> {
+        let (stream, buffered) = (Stream::new(stream), buffered.is_true());
+        this.shut();
+        this.stream = Some(stream);
+        this.buffered = buffered;
+        Ok(Obj::none())
+    }
+
+    /// The connection is over; what is in flight is kept for the next one.
+    fn close(mut this: Native<Session>) -> Result<Obj, Exception> {
+        this.shut();
+        Ok(Obj::none())
+    }
+
+    fn shut(&mut self) {
+        self.stream = None;
+        self.connected = false;
+        self.drained = false;
+        self.blocked = false;
+        self.failed = 0;
+        self.current = None;
+        self.receiver.reset();
+        self.transmitter.reset();
+    }
+
+    /// Forgets what is in flight.
+    fn reset(mut this: Native<Session>) -> Result<Obj, Exception> {
+        this.state.clear();
+        Ok(Obj::none())
+    }
+
+    /// Would `connect` with these arguments encode?
+    fn check(_: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        Self::with_connect(args, |packet| encode(packet, None))?;
+        Ok(Obj::none())
+    }
+
+    /// `connect(now, clean, client_id, keepalive, user, password, will,
+    /// properties)`: sends CONNECT. Answers like `unsent`.
+    fn connect(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let now = ticks(arg(args, 0));
+        let args = args.get(1..).unwrap_or_default();
+        let len = Self::with_connect(args, |packet| {
+            let len = encode(packet, None)?;
+            let room = this.transmitter.reserve(len).map_err(|_| Exception::Memory)?;
+            encode(packet, Some(room))
+        })?;
+        this.transmitter.commit(len);
+        this.clean = arg(args, 0).is_true();
+        this.state.keep_alive.start(now);
+        this.push(now);
+        Self::unsent(this)
+    }
+
+    /// # Raises
+    /// `TypeError`
+    fn with_connect(
+        args: &[Obj],
+        act: impl FnOnce(&Connect<'_>) -> Result<usize, Exception>,
+    ) -> Result<usize, Exception> {
+        let client_id = buffer(arg(args, 1))?;
+        let keep_alive = Exception::Value(c"keepalive must be 0 to 65535 seconds");
+        let keep_alive = uint(arg(args, 2), 0xffff, keep_alive)? as u16;
+        let (user, password) = (optional(arg(args, 3))?, optional(arg(args, 4))?);
+        let will = WillArgument::new(arg(args, 5))?;
+        act(&Connect {
+            version: Version::V3,
+            clean: arg(args, 0).is_true(),
+            keep_alive,
+            client_id: &client_id,
+            user: user.as_deref(),
+            password: password.as_deref(),
+            will: will.as_ref().map(WillArgument::will),
+            properties: Properties::EMPTY,
+        })
+    }
+
+    /// `receive(now, callback, limit, copy)`: reads what is there and hands on
+    /// at most `limit` messages: `callback(topic, message, retained)`, the
+    /// message as `bytes` if `copy` or else as a `memoryview` of the receive
+    /// buffer that is valid during the call. Answers with one of the constants
+    /// above.
+    ///
+    /// # Raises
+    /// What the callback raises; the message then counts as delivered.
+    /// `MemoryError`: nothing is lost, call again.
+    fn receive(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let now = ticks(arg(args, 0));
+        let callback = arg(args, 1);
+        let mut limit = arg(args, 2).to_int();
+        let copy = arg(args, 3).is_true();
+        let mut reads = READS;
+        loop {
+            match this.step(now, &mut limit, copy, &mut reads)? {
+                Step::Deliver(message) => {
+                    callback.call(&message);
+                }
+                Step::Return(answer) => {
+                    this.push(now);
+                    return Ok(Obj::int(answer));
+                }
+            }
+        }
+    }
+
+    /// Works on the receive buffer until there is something for Python.
+    ///
+    /// # Raises
+    /// `MemoryError`, with nothing changed.
+    fn step(
+        &mut self,
+        now: u32,
+        limit: &mut isize,
+        copy: bool,
+        reads: &mut usize,
+    ) -> Result<Step, Exception> {
+        loop {
+            self.finish_current()?;
+            let (packet, len) = match self.receiver.peek(self.version) {
+                Ok(Some(found)) => found,
+                Ok(None) => match self.read(now, reads)? {
+                    Some(answer) => return Ok(Step::Return(answer)),
+                    None => continue,
+                },
+                Err(error) => return Ok(Step::Return(wire_error(error as u8))),
+            };
+            if *limit <= 0 {
+                return Ok(Step::Return(MORE));
+            }
+            *limit -= 1;
+            let mut current = Current { len, qos: QoS::AtMostOnce, pid: None };
+            if self.connected == matches!(packet, Packet::Connack(_)) {
+                return Ok(Step::Return(wire_error(UNEXPECTED)));
+            }
+            let mut answer = None;
+            match packet {
+                Packet::Publish(p) => {
+                    current.qos = p.qos;
+                    current.pid = p.pid;
+                    match self.state.incoming(p.qos, p.pid) {
+                        Incoming::Duplicate => {}
+                        Incoming::TooMany => return Ok(Step::Return(wire_error(TOO_MANY))),
+                        Incoming::Deliver => {
+                            let topic = same_or_new(self.topic, p.topic);
+                            let retain = Obj::bool(p.retain);
+                            let (from, to) = {
+                                let end = self.receiver.position() + len;
+                                (end - p.payload.len(), end)
+                            };
+                            let payload = if copy {
+                                Obj::bytes(p.payload)
+                            } else {
+                                let block = &mut self.receiver.storage_mut().0;
+                                self.view.point_to(block, from..to)?;
+                                self.view.obj()
+                            };
+                            self.topic = topic;
+                            self.current = Some(current);
+                            return Ok(Step::Deliver([topic, payload, retain]));
+                        }
+                    }
+                }
+                Packet::Ack(a) => {
+                    // Its answer has to have room before anything changes.
+                    self.transmitter.reserve(ACK).map_err(|_| Exception::Memory)?;
+                    let reply = self.state.acknowledged(a.kind, a.pid, a.reason);
+                    if reply.done {
+                        answer = Some(done(a.pid, a.reason));
+                    }
+                    if let Some((kind, reason)) = reply.answer {
+                        let pid = a.pid;
+                        self.acknowledge(kind, pid, reason)?;
+                    }
+                }
+                Packet::Suback(s) => {
+                    let wait = if s.unsuback { Wait::Unsuback } else { Wait::Suback };
+                    if self.state.flights.subscribed(wait, s.pid) {
+                        answer = Some(done(s.pid, worst(&s)));
+                    }
+                }
+                Packet::Pingresp => self.state.keep_alive.ponged(),
+                Packet::Connack(c) => {
+                    let present = c.session_present;
+                    self.reason = c.reason;
+                    if c.reason == 0 {
+                        if present && self.clean {
+                            return Ok(Step::Return(wire_error(UNEXPECTED)));
+                        }
+                        self.state.connected(present, now);
+                        self.connected = true;
+                    }
+                    answer = Some(CONNACK);
+                }
+                Packet::Disconnect(_) | Packet::Auth(_) => {
+                    return Ok(Step::Return(wire_error(UNEXPECTED)));
+                }
+            }
+            self.current = Some(current);
+            if let Some(answer) = answer {
+                return Ok(Step::Return(answer));
+            }
+        }
+    }
+
+    /// The packet handed on last is done with: acknowledge and drop it.
+    fn finish_current(&mut self) -> Result<(), Exception> {
+        if let Some(current) = &self.current {
+            let (len, qos, pid) = (current.len, current.qos, current.pid);
+            if pid.is_some() {
+                self.transmitter.reserve(ACK).map_err(|_| Exception::Memory)?;
+            }
+            self.current = None;
+            self.receiver.consume(len);
+            if let Some((kind, pid)) = self.state.delivered(qos, pid) {
+                self.acknowledge(kind, pid, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Result<(), Exception> {
+        let room = self.transmitter.reserve(ACK).map_err(|_| Exception::Memory)?;
+        let len = ack(self.version, kind, pid, reason, room).map_err(refused)?;
+        self.transmitter.commit(len);
+        Ok(())
+    }
+
+    /// Reads once. `Some`: what to answer, since nothing came.
+    ///
+    /// # Raises
+    /// What a stream written in Python raises.
+    fn read(&mut self, now: u32, reads: &mut usize) -> Result<Option<isize>, Exception> {
+        let Some(stream) = self.stream else {
+            return Ok(Some(CLOSED));
+        };
+        if self.drained {
+            self.drained = false;
+            return Ok(Some(WAIT));
+        }
+        if *reads == 0 {
+            return Ok(Some(MORE));
+        }
+        *reads -= 1;
+        let window = self.receiver.window().map_err(|_| Exception::Memory)?;
+        let room = window.len();
+        match stream.read(window) {
+            Ok(0) => Ok(Some(CLOSED)),
+            Ok(n) => {
+                self.receiver.commit(n);
+                self.drained = n < room && !self.buffered;
+                self.state.keep_alive.received(now);
+                Ok(None)
+            }
+            Err(errno::EAGAIN) => Ok(Some(WAIT)),
+            Err(e) => Ok(Some(-(e as isize))),
+        }
+    }
+
+    /// Writes what there is to write, unless the stream is to be waited for.
+    fn push(&mut self, now: u32) {
+        if !self.blocked {
+            self.write(now);
+        }
+    }
+
+    /// # Raises
+    /// What a stream written in Python raises.
+    fn write(&mut self, now: u32) {
+        let Some(stream) = self.stream else { return };
+        if self.transmitter.is_empty() {
+            self.blocked = false;
+            return;
+        }
+        match self.transmitter.flush(&stream) {
+            Ok(n) => {
+                self.blocked = !self.transmitter.is_empty();
+                if n > 0 {
+                    self.state.keep_alive.sent(now, self.blocked);
+                } else {
+                    self.state.keep_alive.stalled(now);
+                }
+            }
+            Err(e) => self.failed = -(e as isize),
+        }
+    }
+
+    /// `flush(now)`: once the stream takes bytes again. Answers like `unsent`.
+    fn flush(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+        this.write(ticks(now));
+        Self::unsent(this)
+    }
+
+    /// 0: all is written; 1: call `flush` when the stream takes bytes; below 0:
+    /// the negative number of the error that ended the connection.
+    fn unsent(this: Native<Session>) -> Result<Obj, Exception> {
+        Ok(Obj::int(match this.failed {
+            0 => isize::from(!this.transmitter.is_empty()),
+            e => e,
+        }))
+    }
+
+    /// The identifier for a request: a new one for `pid` 0, else the one with
+    /// which `pid` is sent again, and whether as a duplicate. `None`: not now.
+    fn begin(&mut self, pid: Obj, wait: Wait, now: u32) -> Option<(Pid, bool)> {
+        let flights = &mut self.state.flights;
+        match Pid::new(pid.to_int() as u16) {
+            None => flights.begin(wait, now).map(|pid| (pid, false)),
+            Some(pid) => flights.again(pid, now),
+        }
+    }
+
+    fn ready(&self) -> bool {
+        self.connected && self.transmitter.is_empty()
+    }
+
+    /// Writes the request and answers with its identifier, see [`BACKLOG`].
+    fn requested(&mut self, pid: Option<Pid>, now: u32) -> Result<Obj, Exception> {
+        self.push(now);
+        let pid = pid.map_or(0, |pid| pid.get() as isize);
+        let backlog = if self.transmitter.is_empty() { 0 } else { BACKLOG };
+        Ok(Obj::int(pid | backlog))
+    }
+
+    /// `publish(now, pid, topic, message, retain, qos, properties)`: `pid` 0
+    /// for a new message, or the identifier of one to be sent again. Answers
+    /// with the identifier (0 at QoS 0), [`BACKLOG`] added if not all is
+    /// written yet, or [`BUSY`]: wait.
+    ///
+    /// # Raises
+    /// `TypeError`
+    fn publish(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let now = ticks(arg(args, 0));
+        let message = arg(args, 3);
+        let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
+        let qos = qos(arg(args, 5))?;
+        let mut head = PublishHead {
+            version: this.version,
+            dup: false,
+            retain: arg(args, 4).is_true(),
+            qos,
+            pid: (qos != QoS::AtMostOnce).then_some(Pid::MIN),
+            topic: &topic,
+            properties: Properties::EMPTY,
+            payload_len: payload.len(),
+        };
+        let len = head.len().map_err(refused)?;
+        if !this.ready() {
+            return Ok(Obj::int(BUSY));
+        }
+        // The payload goes with the head as far as a packet is copied at all.
+        let part = payload.len().min(WHOLE.saturating_sub(len));
+        let total = len + part;
+        this.transmitter.reserve(total).map_err(|_| Exception::Memory)?;
+        let wait = match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(Wait::Puback),
+            QoS::ExactlyOnce => Some(Wait::Pubrec),
+        };
+        if let Some(wait) = wait {
+            let Some((pid, dup)) = this.begin(arg(args, 1), wait, now) else {
+                return Ok(Obj::int(BUSY));
+            };
+            head.pid = Some(pid);
+            head.dup = dup;
+        }
+        let room = this.transmitter.reserve(total).map_err(|_| Exception::Memory)?;
+        head.encode(room).map_err(refused)?;
+        if let (Some(to), Some(from)) = (room.get_mut(len..), payload.get(..part)) {
+            to.copy_from_slice(from);
+        }
+        this.transmitter.commit(total);
+        if part < payload.len() {
+            this.transmitter.follow(message, part);
+        }
+        this.requested(head.pid, now)
+    }
+
+    /// `subscribe(now, pid, topic, qos, properties)`: answers like `publish`.
+    fn subscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let (filter, options) = (buffer(arg(args, 2))?, qos(arg(args, 3))? as u8);
+        let version = this.version;
+        Self::request(this, args, Wait::Suback, &|pid, room| {
+            let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, options));
+            let properties = Properties::EMPTY;
+            encode(&Subscribe { version, pid, properties, filters }, room)
+        })
+    }
+
+    /// `unsubscribe(now, pid, topic, properties)`: answers like `publish`.
+    fn unsubscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let filter = buffer(arg(args, 2))?;
+        let version = this.version;
+        Self::request(this, args, Wait::Unsuback, &|pid, room| {
+            let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, 0));
+            let properties = Properties::EMPTY;
+            encode(&Unsubscribe { version, pid, properties, filters }, room)
+        })
+    }
+
+    fn request(
+        mut this: Native<Session>,
+        args: &[Obj],
+        wait: Wait,
+        packet: &dyn Fn(Pid, Option<&mut [u8]>) -> Result<usize, Exception>,
+    ) -> Result<Obj, Exception> {
+        let now = ticks(arg(args, 0));
+        let len = packet(Pid::MIN, None)?;
+        if !this.ready() {
+            return Ok(Obj::int(BUSY));
+        }
+        this.transmitter.reserve(len).map_err(|_| Exception::Memory)?;
+        let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
+            return Ok(Obj::int(BUSY));
+        };
+        let room = this.transmitter.reserve(len).map_err(|_| Exception::Memory)?;
+        packet(pid, Some(room))?;
+        this.transmitter.commit(len);
+        this.requested(Some(pid), now)
+    }
+
+    /// Sends a PINGREQ. Answers like `unsent`.
+    fn ping(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+        let now = ticks(now);
+        this.send_ping(now)?;
+        Self::unsent(this)
+    }
+
+    fn send_ping(&mut self, now: u32) -> Result<(), Exception> {
+        self.raw(&PINGREQ)?;
+        self.state.keep_alive.pinged(now);
+        self.push(now);
+        Ok(())
+    }
+
+    fn raw(&mut self, packet: &[u8]) -> Result<(), Exception> {
+        let room = self.transmitter.reserve(packet.len()).map_err(|_| Exception::Memory)?;
+        room.copy_from_slice(packet);
+        self.transmitter.commit(packet.len());
+        Ok(())
+    }
+
+    /// Sends a DISCONNECT. Answers like `unsent`.
+    fn disconnect(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+        this.raw(&[0xe0, 0])?;
+        this.push(ticks(now));
+        Self::unsent(this)
+    }
+
+    /// `due(now)`: what the clock asks for. Above 0: nothing for so many
+    /// milliseconds; 0: the connection is dead; below 0: send the request with
+    /// the negative of this identifier again. Pings go out from here.
+    fn due(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+        let now = ticks(now);
+        Ok(Obj::int(loop {
+            match this.state.due(now) {
+                Due::Nothing(ms) => break ms.min(1 << 29) as isize,
+                Due::Dead => break 0,
+                Due::Ping => this.send_ping(now)?,
+                Due::Resend(Resend::Request(pid)) => break -(pid.get() as isize),
+                Due::Resend(Resend::Pubrel(pid)) => this.release(pid, now)?,
+            }
+        }))
+    }
+
+    fn release(&mut self, pid: Pid, now: u32) -> Result<(), Exception> {
+        self.acknowledge(AckKind::Pubrel, pid, 0)?;
+        self.state.flights.again(pid, now);
+        self.push(now);
+        Ok(())
+    }
+
+    /// `stale(now)`: the identifier of the oldest request that is to be sent
+    /// again now, after a reconnection; 0: none.
+    fn stale(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+        let now = ticks(now);
+        loop {
+            match this.state.flights.stale() {
+                None => return Ok(Obj::int(0)),
+                Some(Resend::Request(pid)) => return Ok(Obj::uint(pid.get().into())),
+                Some(Resend::Pubrel(pid)) => this.release(pid, now)?,
+            }
+        }
+    }
+
+    /// Nobody waits for the request any more.
+    ///
+    /// # Raises
+    /// `TypeError`
+    fn abandon(mut this: Native<Session>, pid: Obj) -> Result<Obj, Exception> {
+        if let Some(pid) = Pid::new(pid.to_int() as u16) {
+            this.state.flights.abandon(pid);
+        }
+        Ok(Obj::none())
+    }
+
+    /// A free packet identifier.
+    fn new_pid(mut this: Native<Session>) -> Result<Obj, Exception> {
+        Ok(Obj::uint(this.state.flights.next_pid().get().into()))
+    }
+
+    /// `idle(now)`: milliseconds since bytes last came in.
+    fn idle(this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+        let last_rx = this.state.keep_alive.last_rx();
+        Ok(Obj::uint(elapsed(ticks(now), last_rx) as usize))
+    }
+
+    /// The reason code of the last CONNACK.
+    fn reason(this: Native<Session>) -> Result<Obj, Exception> {
+        Ok(Obj::uint(this.reason.into()))
+    }
+
+    /// The reason codes of the SUBACK or UNSUBACK handed on just now.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    fn codes(this: Native<Session>) -> Result<Obj, Exception> {
+        Ok(match this.receiver.peek(this.version) {
+            Ok(Some((Packet::Suback(s), _))) if this.current.is_some() => Obj::bytes(s.codes),
+            _ => Obj::none(),
+        })
+    }
+}
+
+/// The length of a packet, which is written to `room` if there is one.
+fn encode(packet: &impl Encode, room: Option<&mut [u8]>) -> Result<usize, Exception> {
+    match room {
+        None => packet.len(),
+        Some(room) => packet.encode(room),
+    }
+    .map_err(refused)
+}
+
+/// The answer that a request is over.
+fn done(pid: Pid, reason: u8) -> isize {
+    (usize::from(pid.get()) << 8 | usize::from(reason)) as isize
+}
+
+/// The worst of the codes: they grow with it, and 0x80 on is a refusal.
+fn worst(suback: &Suback<'_>) -> u8 {
+    suback.codes.iter().copied().max().unwrap_or(0)
+}
+
+/// A `bytes` object of the topic: the one there is, if it has the same bytes.
+///
+/// # Raises
+/// `MemoryError`
+fn same_or_new(known: Obj, topic: &[u8]) -> Obj {
+    match buffer(known) {
+        Ok(bytes) if *bytes == *topic => known,
+        _ => Obj::bytes(topic),
+    }
+}

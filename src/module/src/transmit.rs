@@ -1,0 +1,133 @@
+//! Bytes on their way to the stream: whole packets, in order, of which the
+//! stream may have taken a part.
+use crate::memory::Memory;
+use micropython::{Exception, Obj, Stream, buffer, errno};
+use mqtt_codec::{OutOfMemory, Storage};
+
+/// Capacity that is kept when all is written, in bytes.
+const REST: usize = 256;
+
+/// A packet up to this length is written at once, from here; of a longer one
+/// the rest of the payload is written from where the application has it. The
+/// first write then fills a TCP segment.
+pub const WHOLE: usize = 1440;
+
+/// Acknowledgements that a peer leaves unread may pile up to here.
+const LIMIT: usize = 8192;
+
+/// The end of a payload that is written from the application's object.
+struct Tail {
+    owner: Obj,
+    from: usize,
+    /// It comes before this byte of the buffer.
+    at: usize,
+}
+
+pub struct Transmitter {
+    memory: Memory,
+    start: usize,
+    end: usize,
+    tail: Option<Tail>,
+}
+
+impl Transmitter {
+    pub fn new() -> Result<Self, Exception> {
+        Ok(Transmitter {
+            memory: Memory::new(0)?,
+            start: 0,
+            end: 0,
+            tail: None,
+        })
+    }
+
+    /// Forgets what was not written.
+    pub fn reset(&mut self) {
+        self.start = 0;
+        self.end = 0;
+        self.tail = None;
+        if self.memory.bytes().len() > REST {
+            // A failure leaves the larger memory in place, which serves too.
+            let _ = self.memory.resize(REST, 0..0);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end && self.tail.is_none()
+    }
+
+    /// Room for `len` more bytes, to be written and then kept by [`commit`].
+    ///
+    /// [`commit`]: Transmitter::commit
+    pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], OutOfMemory> {
+        let end = self.end + len;
+        if end > LIMIT {
+            return Err(OutOfMemory);
+        }
+        if end > self.memory.bytes().len() {
+            // All of it is kept, so that the positions stay right.
+            self.memory.resize(end, 0..self.end)?;
+        }
+        let room = self.memory.bytes_mut().get_mut(self.end..end);
+        room.ok_or(OutOfMemory)
+    }
+
+    /// `len` bytes were written to the room reserved.
+    pub fn commit(&mut self, len: usize) {
+        self.end += len;
+    }
+
+    /// What follows the last bytes is the payload `owner`, from byte `from` on.
+    pub fn follow(&mut self, owner: Obj, from: usize) {
+        let at = self.end;
+        self.tail = Some(Tail { owner, from, at });
+    }
+
+    /// Offers what there is to the stream, in as few writes as it takes: how
+    /// many bytes it took, or an error number.
+    ///
+    /// # Raises
+    /// What a stream written in Python raises.
+    pub fn flush(&mut self, stream: &Stream) -> Result<usize, i32> {
+        let mut moved = 0;
+        while !self.is_empty() {
+            let (n, all) = match &mut self.tail {
+                Some(tail) if tail.at == self.start => {
+                    // TypeError cannot be: it was read when it was given.
+                    let payload = buffer(tail.owner).map_err(|_| errno::EIO)?;
+                    let chunk = payload.get(tail.from..).unwrap_or_default();
+                    let n = write(stream, chunk)?;
+                    tail.from += n;
+                    let all = n == chunk.len();
+                    if all {
+                        self.tail = None;
+                    }
+                    (n, all)
+                }
+                tail => {
+                    let end = tail.as_ref().map_or(self.end, |tail| tail.at);
+                    let chunk = self.memory.bytes().get(self.start..end);
+                    let chunk = chunk.unwrap_or_default();
+                    let n = write(stream, chunk)?;
+                    self.start += n;
+                    (n, n == chunk.len())
+                }
+            };
+            moved += n;
+            if !all {
+                return Ok(moved);
+            }
+        }
+        self.reset();
+        Ok(moved)
+    }
+}
+
+fn write(stream: &Stream, chunk: &[u8]) -> Result<usize, i32> {
+    if chunk.is_empty() {
+        return Ok(0);
+    }
+    match stream.write(chunk) {
+        Err(errno::EAGAIN) => Ok(0),
+        n => n,
+    }
+}
