@@ -247,7 +247,7 @@ class MQTT_base:
         self._error = None
         self._connections += 1
         session = self._core
-        session.open(self._sock)
+        session.open(self._sock, bool(self._ssl))
         self._unsent(session.connect(ticks_ms(), clean, *self._identity))
         self._tasks.append(asyncio.create_task(self._read()))
         try:

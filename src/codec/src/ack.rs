@@ -47,7 +47,7 @@ impl<'a> Ack<'a> {
         kind: AckKind,
         r: &mut Reader<'a>,
     ) -> Result<Self, Error> {
-        let pid = r.pid()?;
+        let pid = r.pid();
         let mut ack = Ack {
             kind,
             pid,
@@ -55,11 +55,10 @@ impl<'a> Ack<'a> {
             properties: Properties::EMPTY,
         };
         if version == Version::V5 && !r.is_empty() {
-            ack.reason = r.u8()?;
-            reason::check(ack.reason, kind.carrier())?;
-            ack.properties = r.optional_properties(Place::Ack)?;
+            ack.reason = r.reason(kind.carrier());
+            ack.properties = r.optional_properties(Place::Ack);
         }
-        r.end()?;
+        r.finish()?;
         Ok(ack)
     }
 

@@ -23,10 +23,9 @@ impl<'a> Auth<'a> {
                 properties: Properties::EMPTY,
             });
         }
-        let reason = r.u8()?;
-        reason::check(reason, Carrier::Auth)?;
-        let properties = r.properties(Place::Auth)?;
-        r.end()?;
+        let reason = r.reason(Carrier::Auth);
+        let properties = r.properties(Version::V5, Place::Auth);
+        r.finish()?;
         Ok(Auth { reason, properties })
     }
 }

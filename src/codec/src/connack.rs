@@ -15,20 +15,18 @@ pub struct Connack<'a> {
 
 impl<'a> Connack<'a> {
     pub(crate) fn parse(version: Version, r: &mut Reader<'a>) -> Result<Self, Error> {
-        let flags = r.u8()?;
-        let reason = r.u8()?;
+        let flags = r.u8();
+        let reason = r.u8();
         if flags > 1 || flags == 1 && reason != 0 {
-            return Err(Error::ConnackFlags);
+            r.fail(Error::ConnackFlags);
         }
-        let properties = match version {
-            Version::V3 if reason > 5 => return Err(Error::BadReason),
-            Version::V3 => Properties::EMPTY,
-            Version::V5 => {
-                reason::check(reason, Carrier::Connack)?;
-                r.properties(Place::Connack)?
-            }
-        };
-        r.end()?;
+        r.check(match version {
+            Version::V3 if reason > 5 => Err(Error::BadReason),
+            Version::V3 => Ok(()),
+            Version::V5 => reason::check(reason, Carrier::Connack),
+        });
+        let properties = r.properties(version, Place::Connack);
+        r.finish()?;
         Ok(Connack {
             session_present: flags == 1,
             reason,

@@ -25,10 +25,9 @@ impl<'a> Disconnect<'a> {
         if r.is_empty() {
             return Ok(Disconnect::NORMAL);
         }
-        let reason = r.u8()?;
-        reason::check(reason, Carrier::DisconnectIn)?;
-        let properties = r.optional_properties(Place::DisconnectIn)?;
-        r.end()?;
+        let reason = r.reason(Carrier::DisconnectIn);
+        let properties = r.optional_properties(Place::DisconnectIn);
+        r.finish()?;
         Ok(Disconnect { reason, properties })
     }
 

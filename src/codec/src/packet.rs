@@ -31,7 +31,7 @@ impl<'a> Packet<'a> {
             PacketType::Publish => return Publish::parse(version, first, r).map(Packet::Publish),
             PacketType::Suback => return Suback::parse(version, false, r).map(Packet::Suback),
             PacketType::Unsuback => return Suback::parse(version, true, r).map(Packet::Suback),
-            PacketType::Pingresp => return r.end().map(|()| Packet::Pingresp),
+            PacketType::Pingresp => return r.finish().map(|()| Packet::Pingresp),
             PacketType::Disconnect => return Disconnect::parse(r).map(Packet::Disconnect),
             PacketType::Auth => return Auth::parse(r).map(Packet::Auth),
             PacketType::Puback => AckKind::Puback,

@@ -1,7 +1,7 @@
 //! Properties (2.2.2). One table drives decoding, checking and encoding.
 use crate::reader::Reader;
 use crate::writer::Writer;
-use crate::{Error, string, topic, varint};
+use crate::{Error, Version, string, topic, varint};
 
 /// Where properties stand: a packet, as sent or as received by a client, or the will within a CONNECT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,32 +150,43 @@ pub fn kind(id: u8) -> Option<Kind> {
 impl<'a> Reader<'a> {
     /// A property, without a check of its value.
     fn property(&mut self) -> Result<(&'static Property, Value<'a>), Error> {
-        let property = find(self.varint()?)?;
+        let id = self.varint();
+        self.result()?;
+        let property = find(id)?;
         let value = match property.kind {
-            Kind::Flag => Value::Byte(self.u8()?),
-            Kind::U16 | Kind::U16NonZero => Value::U16(self.u16()?),
-            Kind::U32 | Kind::U32NonZero => Value::U32(self.u32()?),
-            Kind::Varint => Value::Varint(self.varint()?),
-            Kind::Str | Kind::Topic => Value::Str(self.binary()?),
-            Kind::Bin => Value::Bin(self.binary()?),
-            Kind::Pair => Value::Pair(self.binary()?, self.binary()?),
+            Kind::Flag => Value::Byte(self.u8()),
+            Kind::U16 | Kind::U16NonZero => Value::U16(self.u16()),
+            Kind::U32 | Kind::U32NonZero => Value::U32(self.number(4)),
+            Kind::Varint => Value::Varint(self.varint()),
+            Kind::Str | Kind::Topic => Value::Str(self.binary()),
+            Kind::Bin => Value::Bin(self.binary()),
+            Kind::Pair => Value::Pair(self.binary(), self.binary()),
         };
+        self.result()?;
         Ok((property, value))
     }
 
-    /// Property length and properties, checked.
-    pub fn properties(&mut self, place: Place) -> Result<Properties<'a>, Error> {
-        let len = self.varint()?;
-        let block = self.take(len as usize).ok_or(Error::Truncated)?;
-        Properties::parse(block, place)
+    /// Property length and properties, checked. In 3.1.1 there are none.
+    pub fn properties(&mut self, version: Version, place: Place) -> Properties<'a> {
+        if version == Version::V3 {
+            return Properties::EMPTY;
+        }
+        let len = self.varint();
+        let block = self.take(len as usize, Error::Truncated);
+        let properties = Properties { block };
+        // the absence of a property is no error of a packet that has failed already
+        if self.result().is_ok() {
+            self.check(properties.check(place));
+        }
+        properties
     }
 
-    /// As [`Reader::properties`], but at the end of a packet that may leave them out.
-    pub fn optional_properties(&mut self, place: Place) -> Result<Properties<'a>, Error> {
+    /// As [`Reader::properties`], but at the end of a packet of MQTT 5 that may leave them out.
+    pub fn optional_properties(&mut self, place: Place) -> Properties<'a> {
         if self.is_empty() {
-            Ok(Properties::EMPTY)
+            Properties::EMPTY
         } else {
-            self.properties(place)
+            self.properties(Version::V5, place)
         }
     }
 }

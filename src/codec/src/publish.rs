@@ -3,7 +3,7 @@ use crate::header::PacketType;
 use crate::property::TOPIC_ALIAS;
 use crate::reader::Reader;
 use crate::writer::Writer;
-use crate::{Error, Pid, Place, Properties, QoS, Version, topic};
+use crate::{Error, Pid, Place, Properties, QoS, Version};
 
 const RETAIN: u8 = 1;
 const DUP: u8 = 8;
@@ -30,19 +30,16 @@ pub struct Publish<'a> {
 impl<'a> Publish<'a> {
     pub(crate) fn parse(version: Version, first: u8, r: &mut Reader<'a>) -> Result<Self, Error> {
         let qos = QoS::from_bits(first >> 1 & 3).ok_or(Error::BadQos)?;
-        let topic = r.binary()?;
-        topic::check_wildcard_free(topic)?;
+        let topic = r.topic();
         let pid = match qos {
             QoS::AtMostOnce => None,
-            _ => Some(r.pid()?),
+            _ => Some(r.pid()),
         };
-        let properties = match version {
-            Version::V3 => Properties::EMPTY,
-            Version::V5 => r.properties(Place::PublishIn)?,
-        };
+        let properties = r.properties(version, Place::PublishIn);
         if topic.is_empty() && properties.get(TOPIC_ALIAS).is_none() {
-            return Err(Error::EmptyTopic);
+            r.fail(Error::EmptyTopic);
         }
+        r.result()?;
         Ok(Publish {
             dup: first & DUP != 0,
             retain: first & RETAIN != 0,

@@ -1,17 +1,49 @@
-use crate::{Error, Pid, varint};
+use crate::reason::{self, Carrier};
+use crate::{Error, Pid, topic, varint};
 
-/// Takes fields off the front of a packet's body, in wire order.
+/// Takes fields off the front of a packet's body, in wire order. The first error sticks, and from there on
+/// everything is zero and empty: [`Reader::finish`] tells.
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
+    result: Result<(), Error>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(rest: &'a [u8]) -> Self {
-        Reader { rest }
+        Reader {
+            rest,
+            result: Ok(()),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    pub fn fail(&mut self, error: Error) {
+        self.check(Err(error));
+    }
+
+    /// Fails with the error, if it is one.
+    #[inline(never)]
+    pub fn check(&mut self, result: Result<(), Error>) {
+        if result.is_err() && self.result.is_ok() {
+            self.result = result;
+            self.rest = &[];
+        }
+    }
+
+    /// The error, if there was one.
+    pub fn result(&self) -> Result<(), Error> {
+        self.result
+    }
+
+    /// The error, if there was one or if anything is left.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        if !self.is_empty() {
+            self.fail(Error::Trailing);
+        }
+        self.result
     }
 
     /// All that is left.
@@ -19,48 +51,74 @@ impl<'a> Reader<'a> {
         core::mem::take(&mut self.rest)
     }
 
-    /// Fails if anything is left.
-    pub fn end(&self) -> Result<(), Error> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Trailing)
+    pub fn take(&mut self, len: usize, beyond: Error) -> &'a [u8] {
+        match self.rest.split_at_checked(len) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                taken
+            }
+            None => {
+                self.fail(beyond);
+                &[]
+            }
         }
     }
 
-    pub fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(taken)
+    /// A big-endian number of up to four bytes.
+    pub fn number(&mut self, len: usize) -> u32 {
+        self.take(len, Error::Truncated)
+            .iter()
+            .fold(0, |value, &byte| value << 8 | u32::from(byte))
     }
 
-    pub fn u8(&mut self) -> Result<u8, Error> {
-        let (&byte, rest) = self.rest.split_first().ok_or(Error::Truncated)?;
-        self.rest = rest;
-        Ok(byte)
+    #[inline(never)]
+    pub fn u8(&mut self) -> u8 {
+        self.number(1) as u8
     }
 
-    pub fn u16(&mut self) -> Result<u16, Error> {
-        Ok(u16::from_be_bytes([self.u8()?, self.u8()?]))
+    pub fn u16(&mut self) -> u16 {
+        self.number(2) as u16
     }
 
-    pub fn u32(&mut self) -> Result<u32, Error> {
-        Ok(u32::from(self.u16()?) << 16 | u32::from(self.u16()?))
+    #[inline(never)]
+    pub fn pid(&mut self) -> Pid {
+        Pid::new(self.u16()).unwrap_or_else(|| {
+            self.fail(Error::ZeroPid);
+            Pid::MIN
+        })
     }
 
-    pub fn pid(&mut self) -> Result<Pid, Error> {
-        Pid::new(self.u16()?).ok_or(Error::ZeroPid)
+    pub fn varint(&mut self) -> u32 {
+        match varint::decode(self.rest) {
+            Ok(Some((value, len))) => {
+                self.take(len, Error::Truncated);
+                value
+            }
+            other => {
+                self.fail(other.err().unwrap_or(Error::Truncated));
+                0
+            }
+        }
     }
 
-    pub fn varint(&mut self) -> Result<u32, Error> {
-        let (value, len) = varint::decode(self.rest)?.ok_or(Error::Truncated)?;
-        self.take(len);
-        Ok(value)
+    /// Binary data (1.5.6), or a UTF-8 encoded string (1.5.4) not yet checked.
+    pub fn binary(&mut self) -> &'a [u8] {
+        let len = self.u16();
+        self.take(len.into(), Error::StringBeyondPacket)
     }
 
-    /// Binary data (1.5.6).
-    pub fn binary(&mut self) -> Result<&'a [u8], Error> {
-        let len = self.u16()?;
-        self.take(len.into()).ok_or(Error::StringBeyondPacket)
+    /// A topic name (4.7.1), or an empty string.
+    pub fn topic(&mut self) -> &'a [u8] {
+        let name = self.binary();
+        self.check(topic::check_wildcard_free(name));
+        name
+    }
+
+    /// A reason code (2.4) that this packet may carry.
+    #[inline(never)]
+    pub fn reason(&mut self, carrier: Carrier) -> u8 {
+        let code = self.u8();
+        self.check(reason::check(code, carrier));
+        code
     }
 }

@@ -22,31 +22,24 @@ impl<'a> Suback<'a> {
         unsuback: bool,
         r: &mut Reader<'a>,
     ) -> Result<Self, Error> {
-        let pid = r.pid()?;
-        let properties = match version {
-            Version::V3 => Properties::EMPTY,
-            Version::V5 => r.properties(Place::Ack)?,
+        let pid = r.pid();
+        let properties = r.properties(version, Place::Ack);
+        let (carrier, has_codes) = match (unsuback, version) {
+            (false, _) => (Carrier::Suback, true),
+            (true, Version::V5) => (Carrier::Unsuback, true),
+            (true, Version::V3) => (Carrier::Unsuback, false),
         };
-        let codes = if version == Version::V3 && unsuback {
-            r.end()?;
-            &[]
-        } else {
-            r.rest()
-        };
-        let carrier = if unsuback {
-            Carrier::Unsuback
-        } else {
-            Carrier::Suback
-        };
+        let codes = if has_codes { r.rest() } else { &[] };
+        r.finish()?;
+        if has_codes && codes.is_empty() {
+            return Err(Error::Truncated);
+        }
         for &code in codes {
             reason::check(code, carrier)?;
             // 3.1.1 has one failure only
             if version == Version::V3 && code > 0x80 {
                 return Err(Error::BadReason);
             }
-        }
-        if codes.is_empty() && !(version == Version::V3 && unsuback) {
-            return Err(Error::Truncated);
         }
         Ok(Suback {
             unsuback,

@@ -40,6 +40,7 @@ pub fn buffer_mut(object: Obj) -> Result<BufferMut, Exception> {
     }
 }
 
+#[inline(never)]
 fn get(object: Obj, access: u32) -> Option<Buffer> {
     let mut info = sys::mp_buffer_info_t {
         buf: core::ptr::null_mut(),

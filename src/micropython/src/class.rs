@@ -61,6 +61,7 @@ impl ClassTable {
     }
 
     /// Whether the object's type was made from this table.
+    #[inline(never)]
     fn made(&self, object: Obj) -> bool {
         let class = object.type_ptr();
         // SAFETY: a type has as many slots as the highest index in it says, counted from one. The symbol of the name is
@@ -88,6 +89,7 @@ const _: () = assert!(offset_of!(Type, slots) == offset_of!(sys::mp_obj_type_t, 
 /// # Raises
 /// `MemoryError`
 #[doc(hidden)]
+#[inline(never)]
 pub fn make_type(table: &'static ClassTable) -> Result<Obj, Exception> {
     let methods = Obj::dict_new(table.methods.len());
     // SAFETY: it is a dict; a type may be all zero, the symbol of the name is a qstr, and the slots that are filled are

@@ -86,7 +86,7 @@ class! {
             open(self, stream, buffered) = Session::open;
             close(self) = Session::close;
             reset(self) = Session::reset;
-            check(self, 6..=6) = Session::check;
+            check(self, 7..=7) = Session::check;
             connect(self, 8..=8) = Session::connect;
             receive(self, 4..=4) = Session::receive;
             publish(self, 6..=7) = Session::publish;
