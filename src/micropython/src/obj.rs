@@ -36,7 +36,7 @@ impl Obj {
     }
 
     /// `None`.
-    #[inline(never)]
+    #[inline]
     pub fn none() -> Self {
         // SAFETY: the table is constant.
         Self(unsafe { sys::mp_fun_table.const_none }.cast_mut())
@@ -57,7 +57,7 @@ impl Obj {
     }
 
     /// `True` or `False`.
-    #[inline(never)]
+    #[inline]
     pub fn bool(value: bool) -> Self {
         if value { Self::true_() } else { Self::false_() }
     }
@@ -72,7 +72,6 @@ impl Obj {
     ///
     /// # Raises
     /// What the object's own `__bool__` or `__len__` raises.
-    #[inline(never)]
     pub fn is_true(self) -> bool {
         // SAFETY: any object will do.
         unsafe { table!(obj_is_true(self.0)) }
@@ -82,7 +81,6 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`, for values too large for a small int (more than 30 bits, on a 32-bit port).
-    #[inline(never)]
     pub fn int(value: isize) -> Self {
         // SAFETY: the type says how to read the word.
         Self(unsafe {
@@ -97,7 +95,6 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`, for values too large for a small int (more than 30 bits, on a 32-bit port).
-    #[inline(never)]
     pub fn uint(value: usize) -> Self {
         // SAFETY: the type says how to read the word.
         Self(unsafe { table!(native_to_obj(value, sys::MP_NATIVE_TYPE_UINT as usize)) })
@@ -107,7 +104,6 @@ impl Obj {
     ///
     /// # Raises
     /// `TypeError`, for any other object.
-    #[inline(never)]
     pub fn to_int(self) -> isize {
         // SAFETY: any object will do.
         unsafe { table!(native_from_obj(self.0, sys::MP_NATIVE_TYPE_INT as usize)) as isize }
@@ -137,7 +133,6 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`
-    #[inline(never)]
     pub fn bytes(bytes: &[u8]) -> Self {
         // SAFETY: pointer and length are those of a slice.
         Self(unsafe { table!(obj_new_bytes(bytes.as_ptr(), bytes.len())) })
@@ -147,7 +142,6 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`
-    #[inline(never)]
     pub fn str(text: &str) -> Self {
         // SAFETY: pointer and length are those of a slice, which is UTF-8.
         Self(unsafe { table!(obj_new_str(text.as_ptr().cast(), text.len())) })
@@ -157,7 +151,6 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`
-    #[inline(never)]
     pub fn tuple(items: &[Obj]) -> Self {
         // SAFETY: an Obj is an mp_obj_t, and pointer and length are those of a slice.
         Self(unsafe { table!(new_tuple(items.len(), items.as_ptr().cast())) })
@@ -265,7 +258,6 @@ impl Obj {
     ///
     /// # Raises
     /// `NameError`
-    #[inline(never)]
     pub fn global(name: Qstr) -> Self {
         // SAFETY: any qstr will do.
         Self(unsafe { table!(load_global(name.raw())) })
@@ -275,7 +267,6 @@ impl Obj {
     ///
     /// # Raises
     /// `AttributeError`, and what the object's own `__getattr__` raises.
-    #[inline(never)]
     pub fn attr(self, name: Qstr) -> Self {
         // SAFETY: any object and qstr will do.
         Self(unsafe { table!(load_attr(self.0, name.raw())) })
@@ -354,7 +345,7 @@ impl Obj {
         self.type_ptr() == unsafe { sys::mp_fun_table.type_list }
     }
 
-    #[inline(never)]
+    #[inline]
     pub(crate) fn type_ptr(self) -> *const sys::mp_obj_type_t {
         // SAFETY: any object will do.
         unsafe { table!(obj_get_type(self.0)) }
