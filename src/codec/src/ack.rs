@@ -1,7 +1,7 @@
 use crate::encode::{Body, Encode};
 use crate::header::PacketType;
 use crate::reader::Reader;
-use crate::reason::{self, Carrier};
+use crate::reason::Carrier;
 use crate::writer::Writer;
 use crate::{Error, Pid, Place, Properties, Version};
 
@@ -77,15 +77,18 @@ impl<'a> Ack<'a> {
 }
 
 impl Body for (Version, Ack<'_>) {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
         let &(version, ref ack) = self;
-        reason::check(ack.reason, ack.kind.carrier())?;
         w.u16(ack.pid.get());
-        w.reason(version, ack.reason, ack.properties, Place::Ack)?;
-        Ok(match ack.kind {
+        w.reason(
+            version,
+            (ack.reason, ack.kind.carrier()),
+            (ack.properties, Place::Ack),
+        );
+        match ack.kind {
             AckKind::Pubrel => PacketType::Pubrel as u8,
             kind => (kind as u8) << 4,
-        })
+        }
     }
 }
 

@@ -31,12 +31,12 @@ impl<'a> Auth<'a> {
 }
 
 impl Body for Auth<'_> {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
-        reason::check(self.reason, Carrier::Auth)?;
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
+        w.check(reason::check(self.reason, Carrier::Auth));
         if self.reason != 0 || !self.properties.is_empty() {
             w.u8(self.reason);
-            w.properties(Version::V5, self.properties, Place::Auth)?;
+            w.properties(Version::V5, self.properties, Place::Auth);
         }
-        Ok(PacketType::Auth as u8)
+        PacketType::Auth as u8
     }
 }

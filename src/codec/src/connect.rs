@@ -41,13 +41,13 @@ pub struct Will<'a> {
 }
 
 impl Body for Connect<'_> {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
         if self.version == Version::V3 {
             if self.password.is_some() && self.user.is_none() {
-                return Err(Error::PasswordWithoutUser);
+                w.fail(Error::PasswordWithoutUser);
             }
             if self.client_id.is_empty() && !self.clean {
-                return Err(Error::EmptyClientId);
+                w.fail(Error::EmptyClientId);
             }
         }
         // 3.1.2.3
@@ -57,23 +57,23 @@ impl Body for Connect<'_> {
         if let Some(will) = &self.will {
             flags |= u8::from(will.retain) << 5 | (will.qos as u8) << 3 | 1 << 2;
         }
-        w.binary(b"MQTT")?;
+        w.binary(b"MQTT");
         w.u8(self.version as u8);
         w.u8(flags);
         w.u16(self.keep_alive);
-        w.properties(self.version, self.properties, Place::Connect)?;
-        w.string(self.client_id)?;
+        w.properties(self.version, self.properties, Place::Connect);
+        w.string(self.client_id);
         if let Some(will) = &self.will {
-            w.properties(self.version, will.properties, Place::Will)?;
-            w.topic(will.topic)?;
-            w.binary(will.payload)?;
+            w.properties(self.version, will.properties, Place::Will);
+            w.topic(will.topic);
+            w.binary(will.payload);
         }
         if let Some(user) = self.user {
-            w.string(user)?;
+            w.string(user);
         }
         if let Some(password) = self.password {
-            w.binary(password)?;
+            w.binary(password);
         }
-        Ok(PacketType::Connect as u8)
+        PacketType::Connect as u8
     }
 }

@@ -1,7 +1,7 @@
 use crate::encode::{Body, Encode};
 use crate::header::PacketType;
 use crate::reader::Reader;
-use crate::reason::{self, Carrier};
+use crate::reason::Carrier;
 use crate::writer::Writer;
 use crate::{Error, Place, Properties, Version};
 
@@ -46,15 +46,13 @@ impl<'a> Disconnect<'a> {
 }
 
 impl Body for (Version, Disconnect<'_>) {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
         let &(version, ref packet) = self;
-        reason::check(packet.reason, Carrier::DisconnectOut)?;
         w.reason(
             version,
-            packet.reason,
-            packet.properties,
-            Place::DisconnectOut,
-        )?;
-        Ok(PacketType::Disconnect as u8)
+            (packet.reason, Carrier::DisconnectOut),
+            (packet.properties, Place::DisconnectOut),
+        );
+        PacketType::Disconnect as u8
     }
 }

@@ -4,7 +4,7 @@ use crate::{Error, varint};
 /// What a packet to be sent consists of, written once for measuring and for encoding.
 pub trait Body {
     /// Writes all that follows the fixed header and returns the header's first byte.
-    fn body(&self, writer: &mut Writer<'_>) -> Result<u8, Error>;
+    fn body(&self, writer: &mut Writer<'_>) -> u8;
 }
 
 /// A packet that can be sent.
@@ -47,7 +47,8 @@ pub(crate) struct Size {
 /// Checks and measures a packet.
 pub(crate) fn measure(packet: &dyn Body) -> Result<Size, Error> {
     let mut writer = Writer::new(&mut []);
-    let first = packet.body(&mut writer)?;
+    let first = packet.body(&mut writer);
+    writer.result()?;
     let (body, follows) = (writer.len(), writer.follows());
     let remaining = match u32::try_from(body.saturating_add(follows)) {
         Ok(remaining) if remaining <= varint::MAX => remaining,
@@ -71,8 +72,8 @@ pub(crate) fn encode(packet: &dyn Body, out: &mut [u8]) -> Result<usize, Error> 
     let mut writer = Writer::new(out);
     writer.u8(size.first);
     writer.varint(size.remaining);
-    packet.body(&mut writer)?;
-    if writer.len() != size.len {
+    packet.body(&mut writer);
+    if writer.result().is_err() || writer.len() != size.len {
         return Err(Error::Changed);
     }
     Ok(size.len)

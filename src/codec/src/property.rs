@@ -366,10 +366,10 @@ impl<'b> PropertyWriter<'b> {
             Value::U16(value) => writer.u16(value),
             Value::U32(value) => writer.u32(value),
             Value::Varint(value) => writer.varint(value),
-            Value::Str(bytes) | Value::Bin(bytes) => writer.binary(bytes)?,
+            Value::Str(bytes) | Value::Bin(bytes) => writer.binary(bytes),
             Value::Pair(name, value) => {
-                writer.binary(name)?;
-                writer.binary(value)?;
+                writer.binary(name);
+                writer.binary(value);
             }
         }
         Ok(())

@@ -83,20 +83,20 @@ impl PublishHead<'_> {
 }
 
 impl Body for PublishHead<'_> {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
         if self.topic.is_empty() && self.properties.get(TOPIC_ALIAS).is_some() {
             w.u16(0);
         } else {
-            w.topic(self.topic)?;
+            w.topic(self.topic);
         }
         match (self.qos, self.pid) {
-            (QoS::AtMostOnce, None) if self.dup => return Err(Error::DupQos0),
+            (QoS::AtMostOnce, None) if self.dup => w.fail(Error::DupQos0),
             (QoS::AtMostOnce, None) => {}
-            (QoS::AtMostOnce, Some(_)) => return Err(Error::PidQos0),
+            (QoS::AtMostOnce, Some(_)) => w.fail(Error::PidQos0),
             (_, Some(pid)) => w.u16(pid.get()),
-            (_, None) => return Err(Error::MissingPid),
+            (_, None) => w.fail(Error::MissingPid),
         }
-        w.properties(self.version, self.properties, Place::PublishOut)?;
+        w.properties(self.version, self.properties, Place::PublishOut);
         w.follow(self.payload_len);
         let mut first = PacketType::Publish as u8 | (self.qos as u8) << 1;
         if self.dup {
@@ -105,6 +105,6 @@ impl Body for PublishHead<'_> {
         if self.retain {
             first |= RETAIN;
         }
-        Ok(first)
+        first
     }
 }

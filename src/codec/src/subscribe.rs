@@ -51,38 +51,42 @@ fn check_options(version: Version, filter: &[u8], options: u8) -> Result<(), Err
     Ok(())
 }
 
-impl Body for Subscribe<'_, '_> {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
-        w.u16(self.pid.get());
-        w.properties(self.version, self.properties, Place::Subscribe)?;
-        let mut i = 0;
-        while let Some((filter, options)) = (self.filters)(i) {
-            topic::check_topic_filter(filter)?;
-            check_options(self.version, filter, options)?;
-            w.binary(filter)?;
+/// What the two packets have in common.
+fn body(
+    w: &mut Writer<'_>,
+    (version, pid): (Version, Pid),
+    (properties, place): (Properties<'_>, Place),
+    filters: Filters<'_, '_>,
+) {
+    w.u16(pid.get());
+    w.properties(version, properties, place);
+    let mut i = 0;
+    while let Some((filter, options)) = filters(i) {
+        w.check(topic::check_topic_filter(filter));
+        w.binary(filter);
+        if place == Place::Subscribe {
+            w.check(check_options(version, filter, options));
             w.u8(options);
-            i += 1;
         }
-        if i == 0 {
-            return Err(Error::NoTopicFilter);
-        }
-        Ok(PacketType::Subscribe as u8)
+        i += 1;
+    }
+    if i == 0 {
+        w.fail(Error::NoTopicFilter);
+    }
+}
+
+impl Body for Subscribe<'_, '_> {
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
+        let properties = (self.properties, Place::Subscribe);
+        body(w, (self.version, self.pid), properties, self.filters);
+        PacketType::Subscribe as u8
     }
 }
 
 impl Body for Unsubscribe<'_, '_> {
-    fn body(&self, w: &mut Writer<'_>) -> Result<u8, Error> {
-        w.u16(self.pid.get());
-        w.properties(self.version, self.properties, Place::Unsubscribe)?;
-        let mut i = 0;
-        while let Some((filter, _)) = (self.filters)(i) {
-            topic::check_topic_filter(filter)?;
-            w.binary(filter)?;
-            i += 1;
-        }
-        if i == 0 {
-            return Err(Error::NoTopicFilter);
-        }
-        Ok(PacketType::Unsubscribe as u8)
+    fn body(&self, w: &mut Writer<'_>) -> u8 {
+        let properties = (self.properties, Place::Unsubscribe);
+        body(w, (self.version, self.pid), properties, self.filters);
+        PacketType::Unsubscribe as u8
     }
 }

@@ -1,11 +1,13 @@
+use crate::reason::{self, Carrier};
 use crate::{Error, Place, Properties, Version, string, topic};
 
 /// Puts fields in wire order into a slice. What no longer fits is counted, not written: with an empty slice it
-/// only measures.
+/// only measures. The first error sticks: [`Writer::result`] tells.
 pub struct Writer<'b> {
     out: &'b mut [u8],
     len: usize,
     follows: usize,
+    result: Result<(), Error>,
 }
 
 impl<'b> Writer<'b> {
@@ -14,6 +16,7 @@ impl<'b> Writer<'b> {
             out,
             len: 0,
             follows: 0,
+            result: Ok(()),
         }
     }
 
@@ -27,9 +30,27 @@ impl<'b> Writer<'b> {
         self.follows
     }
 
+    /// The error, if there was one.
+    pub(crate) fn result(&self) -> Result<(), Error> {
+        self.result
+    }
+
     /// The bytes put, if all did fit.
     pub(crate) fn finish(self) -> Result<&'b [u8], Error> {
+        self.result?;
         self.out.get(..self.len).ok_or(Error::BufferTooSmall)
+    }
+
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.check(Err(error));
+    }
+
+    /// Fails with the error, if it is one.
+    #[inline(never)]
+    pub(crate) fn check(&mut self, result: Result<(), Error>) {
+        if self.result.is_ok() {
+            self.result = result;
+        }
     }
 
     /// Announces bytes of the same packet that someone else will write.
@@ -37,6 +58,7 @@ impl<'b> Writer<'b> {
         self.follows = len;
     }
 
+    #[inline(never)]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         let room = self.out.get_mut(self.len..);
         if let Some(room) = room.and_then(|room| room.get_mut(..bytes.len())) {
@@ -45,6 +67,7 @@ impl<'b> Writer<'b> {
         self.len = self.len.saturating_add(bytes.len());
     }
 
+    #[inline(never)]
     pub(crate) fn u8(&mut self, value: u8) {
         self.raw(&[value]);
     }
@@ -67,22 +90,26 @@ impl<'b> Writer<'b> {
     }
 
     /// Binary data (1.5.6).
-    pub(crate) fn binary(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.u16(string::check_len(bytes)?);
-        self.raw(bytes);
-        Ok(())
+    pub(crate) fn binary(&mut self, bytes: &[u8]) {
+        match string::check_len(bytes) {
+            Ok(len) => {
+                self.u16(len);
+                self.raw(bytes);
+            }
+            Err(error) => self.fail(error),
+        }
     }
 
     /// A UTF-8 encoded string (1.5.4).
-    pub(crate) fn string(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        string::check(bytes)?;
-        self.binary(bytes)
+    pub(crate) fn string(&mut self, bytes: &[u8]) {
+        self.check(string::check(bytes));
+        self.binary(bytes);
     }
 
     /// A topic name (4.7.1).
-    pub(crate) fn topic(&mut self, name: &[u8]) -> Result<(), Error> {
-        topic::check_topic_name(name)?;
-        self.binary(name)
+    pub(crate) fn topic(&mut self, name: &[u8]) {
+        self.check(topic::check_topic_name(name));
+        self.binary(name);
     }
 
     /// Property length and properties (2.2.2), nothing in 3.1.1.
@@ -91,37 +118,34 @@ impl<'b> Writer<'b> {
         version: Version,
         properties: Properties<'_>,
         place: Place,
-    ) -> Result<(), Error> {
-        if version == Version::V3 {
-            return if properties.is_empty() {
-                Ok(())
-            } else {
-                Err(Error::NotInV3)
-            };
-        }
-        properties.check(place)?;
+    ) {
         let block = properties.as_bytes();
+        if version == Version::V3 {
+            if !block.is_empty() {
+                self.fail(Error::NotInV3);
+            }
+            return;
+        }
+        self.check(properties.check(place));
         // a longer block fails with the packet as a whole
         self.varint(block.len() as u32);
         self.raw(block);
-        Ok(())
     }
 
-    /// A reason code with its properties, at the end of a packet: both left out, or the properties alone, where
-    /// they say nothing (3.4.2.1, 3.14.2.1). In 3.1.1 there is no reason code.
+    /// A reason code and properties at the end of a packet: both left out, or the properties alone, where they
+    /// say nothing (3.4.2.1, 3.14.2.1). In 3.1.1 there is no reason code.
     pub(crate) fn reason(
         &mut self,
         version: Version,
-        reason: u8,
-        properties: Properties<'_>,
-        place: Place,
-    ) -> Result<(), Error> {
+        (reason, carrier): (u8, Carrier),
+        (properties, place): (Properties<'_>, Place),
+    ) {
+        self.check(reason::check(reason, carrier));
         if version == Version::V5 && (reason != 0 || !properties.is_empty()) {
             self.u8(reason);
         }
-        if properties.is_empty() {
-            return Ok(());
+        if !properties.is_empty() {
+            self.properties(version, properties, place);
         }
-        self.properties(version, properties, place)
     }
 }
