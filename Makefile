@@ -3,7 +3,7 @@
 export CARGO_TERM_COLOR ?= never
 SECONDS ?= 60
 ARCH ?= x64
-ARCHES ?= $(shell natmod/arch.py --built)
+ARCHES ?= $(shell natmod/arch.py)
 
 .PHONY: help demo test check bench fuzz miri sizes dist clean
 
