@@ -1,9 +1,10 @@
 //! Classes of Python objects that hold a Rust value.
 
+use crate::function::signature;
 use crate::gc::allocate;
 use crate::module::{Names, store_all};
 use crate::table::table;
-use crate::{Exception, FromObj, Obj};
+use crate::{Argument, Exception, Obj};
 use core::ffi::c_void;
 use core::mem::{needs_drop, offset_of};
 use core::ops::{Deref, DerefMut};
@@ -141,10 +142,18 @@ impl<T> Copy for Native<T> {}
 impl<T: Class> Native<T> {
     /// The native object behind a Python object, or `TypeError` if it is not of this class.
     pub fn get(object: Obj) -> Result<Self, Exception> {
-        match NonNull::new(object.as_ptr()) {
-            Some(native) if T::TABLE.made(object) => Ok(Self(native)),
-            _ => Err(Exception::Type(c"object of another class")),
+        if T::TABLE.made(object) {
+            Ok(Self::assume(object))
+        } else {
+            Err(OTHER_CLASS)
         }
+    }
+
+    /// The native object behind a Python object that is known to be of this class.
+    #[inline(always)]
+    fn assume(object: Obj) -> Self {
+        // SAFETY: the object has a type, so it is not null.
+        Self(unsafe { NonNull::new_unchecked(object.as_ptr()) })
     }
 
     /// A new object of the class, whose type object is `class`.
@@ -172,11 +181,24 @@ impl<T: Class> Native<T> {
     }
 }
 
-impl<T: Class> FromObj for Native<T> {
-    fn from_obj(object: Obj) -> Result<Self, Exception> {
-        Self::get(object)
+impl<T: Class> Argument for Native<T> {
+    #[inline(always)]
+    fn accept(object: Obj) -> Self {
+        accept(object, T::TABLE);
+        Self::assume(object)
     }
 }
+
+/// # Raises
+/// `TypeError`, if the object's type was not made from the table.
+#[inline(never)]
+fn accept(object: Obj, table: &ClassTable) {
+    if !table.made(object) {
+        OTHER_CLASS.raise();
+    }
+}
+
+const OTHER_CLASS: Exception = Exception::Type(c"object of another class");
 
 impl<T> Deref for Native<T> {
     type Target = T;
@@ -205,18 +227,17 @@ impl<T> DerefMut for Native<T> {
 /// `class` is the type object of T, and `arguments` points to `n` positional arguments and `n_kw` pairs.
 #[doc(hidden)]
 #[inline(always)]
-pub unsafe fn make_new<T: Class>(
+pub unsafe fn make_new<T: Class, const MIN: usize, const MAX: usize>(
     class: *const sys::mp_obj_type_t,
     n: usize,
     n_kw: usize,
     arguments: *const sys::mp_obj_t,
-    signature: u32,
     new: impl FnOnce(&[Obj]) -> Result<T, Exception>,
 ) -> sys::mp_obj_t {
-    // SAFETY: any numbers will do; the number of arguments is as the caller says.
+    // SAFETY: any numbers will do; after the check the number of arguments is in range.
     let arguments = unsafe {
-        table!(arg_check_num_sig(n, n_kw, signature));
-        crate::function::arguments(n, arguments)
+        table!(arg_check_num_sig(n, n_kw, const { signature(MIN, MAX) }));
+        crate::function::arguments::<MIN, MAX>(n, arguments)
     };
     crate::function::finish(
         new(arguments)
@@ -235,7 +256,7 @@ pub fn iternext<T: Class>(
     this: sys::mp_obj_t,
     next: impl FnOnce(Native<T>) -> Result<Option<Obj>, Exception>,
 ) -> sys::mp_obj_t {
-    match Native::get(Obj::from_raw(this)).and_then(next) {
+    match next(Native::accept(Obj::from_raw(this))) {
         Ok(Some(item)) => item.raw(),
         // MP_OBJ_STOP_ITERATION
         Ok(None) => core::ptr::null_mut(),
@@ -291,9 +312,8 @@ macro_rules! class {
                     n_kw: usize,
                     arguments: *const sys::mp_obj_t,
                 ) -> sys::mp_obj_t {
-                    const SIGNATURE: u32 = $crate::internal::signature($min, $max);
                     // SAFETY: the runtime calls the constructor so.
-                    unsafe { $crate::internal::make_new::<$class>(class, n, n_kw, arguments, SIGNATURE, $new) }
+                    unsafe { $crate::internal::make_new::<$class, { $min }, { $max }>(class, n, n_kw, arguments, $new) }
                 }
                 static METHODS: &[$crate::Entry] = $crate::names!($($method $arguments = $rust);*);
                 static TABLE: $crate::ClassTable = $crate::ClassTable::new(

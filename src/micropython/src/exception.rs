@@ -88,28 +88,34 @@ impl Exception {
     /// Raises the exception: control passes to the nearest handler in Python.
     ///
     /// Functions return `Err` instead and leave raising to the boundary.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     pub fn raise(self) -> ! {
-        let name = match self.kind {
-            Kind::Value => qstr!(ValueError),
-            Kind::Type => qstr!(TypeError),
-            Kind::Index => qstr!(IndexError),
-            Kind::Runtime => qstr!(RuntimeError),
-            Kind::Memory => qstr!(MemoryError),
-            Kind::Os => {
-                // SAFETY: this kind is only ever made with an error number.
-                let errno = unsafe { self.argument.errno };
-                raise_object(Obj::global(qstr!(OSError)).call(&[Obj::int(errno)]))
-            }
-            // SAFETY: this kind is only ever made with an object.
-            Kind::Object => raise_object(unsafe { self.argument.object }),
-        };
-        let class = Obj::global(name).as_ptr::<sys::mp_obj_type_t>();
-        // SAFETY: the global of that name is an exception type, and the other kinds are only ever made with a message
-        // that is static and ends with a zero byte.
-        unsafe { table!(raise_msg(class, self.argument.message)) }
+        // Two words in registers make shorter callers than one structure in memory.
+        raise(self.kind, self.argument)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn raise(kind: Kind, argument: Argument) -> ! {
+    let name = match kind {
+        Kind::Value => qstr!(ValueError),
+        Kind::Type => qstr!(TypeError),
+        Kind::Index => qstr!(IndexError),
+        Kind::Runtime => qstr!(RuntimeError),
+        Kind::Memory => qstr!(MemoryError),
+        Kind::Os => {
+            // SAFETY: this kind is only ever made with an error number.
+            let errno = unsafe { argument.errno };
+            raise_object(Obj::global(qstr!(OSError)).call(&[Obj::int(errno)]))
+        }
+        // SAFETY: this kind is only ever made with an object.
+        Kind::Object => raise_object(unsafe { argument.object }),
+    };
+    let class = Obj::global(name).as_ptr::<sys::mp_obj_type_t>();
+    // SAFETY: the global of that name is an exception type, and the other kinds are only ever made with a message that
+    // is static and ends with a zero byte.
+    unsafe { table!(raise_msg(class, argument.message)) }
 }
 
 fn raise_object(exception: Obj) -> ! {

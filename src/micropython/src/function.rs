@@ -25,18 +25,20 @@ impl<T> Function<T> {
     }
 }
 
-/// What an argument of a function can be.
-///
-/// Every [`Obj`] is one; [`Native<T>`](crate::Native) refuses objects of another class by `TypeError`.
-pub trait FromObj: Sized {
-    /// The argument as that type, or the exception that tells the caller what is wrong with it.
-    fn from_obj(object: Obj) -> Result<Self, Exception>;
+/// What an argument of a function can be: an [`Obj`], or a [`Native<T>`](crate::Native), which stands for the objects
+/// of one class.
+pub trait Argument {
+    /// The argument as that type.
+    ///
+    /// # Raises
+    /// `TypeError`, if it is of another. Only the boundary calls this.
+    fn accept(object: Obj) -> Self;
 }
 
-impl FromObj for Obj {
+impl Argument for Obj {
     #[inline(always)]
-    fn from_obj(object: Obj) -> Result<Self, Exception> {
-        Ok(object)
+    fn accept(object: Obj) -> Self {
+        object
     }
 }
 
@@ -53,26 +55,33 @@ pub fn finish(result: Result<Obj, Exception>) -> sys::mp_obj_t {
     }
 }
 
-/// The arguments of a call from Python.
+/// The arguments of a call from Python, of which the runtime has checked that they are from `MIN` to `MAX`.
 ///
 /// # Safety
-/// `arguments` points to `n` objects, which stay as they are during the call.
+/// `n` is in that range, and `arguments` points to so many objects, which stay as they are during the call.
 #[doc(hidden)]
 #[inline(always)]
-pub unsafe fn arguments<'a>(n: usize, arguments: *const sys::mp_obj_t) -> &'a [Obj] {
-    if n == 0 {
+pub unsafe fn arguments<'a, const MIN: usize, const MAX: usize>(
+    n: usize,
+    arguments: *const sys::mp_obj_t,
+) -> &'a [Obj] {
+    // Without arguments the runtime may pass a null pointer.
+    if MIN == 0 && n == 0 {
         return &[];
     }
-    // SAFETY: an Obj is an mp_obj_t; the rest is as the caller says.
-    unsafe { slice::from_raw_parts(arguments.cast(), n) }
+    // SAFETY: an Obj is an mp_obj_t; the rest is as the caller says. Known bounds spare the checks of constant indices.
+    unsafe {
+        core::hint::assert_unchecked(MIN <= n && n <= MAX);
+        slice::from_raw_parts(arguments.cast(), n)
+    }
 }
 
 /// How many arguments a function takes, as the runtime writes it (`MP_OBJ_FUN_MAKE_SIG`): from `min` to `max`
 /// positional ones, none by keyword.
 #[doc(hidden)]
-pub const fn signature(min: u32, max: u32) -> u32 {
+pub const fn signature(min: usize, max: usize) -> u32 {
     assert!(min <= max && max < 0xffff, "argument counts out of order");
-    min << 17 | max << 1
+    (min as u32) << 17 | (max as u32) << 1
 }
 
 /// Defines a static [`Function`] that calls a Rust function.
@@ -86,68 +95,78 @@ pub const fn signature(min: u32, max: u32) -> u32 {
 /// function!(NEXT(self) = next);      // fn next(this: Native<T>) -> Result<Obj, Exception>; up to two more names
 /// function!(READ(self, 0..=2) = read); // fn read(this: Native<T>, arguments: &[Obj]) -> Result<Obj, Exception>
 /// ```
-/// A named argument is of any type that is [`FromObj`].
+/// A named argument is of any type that is an [`Argument`].
 #[macro_export]
 macro_rules! function {
-    ($static:ident () = $function:expr) => {
-        $crate::function!(@fixed $static mp_type_fun_builtin_0 _0 () $function);
+    ($name:ident $arguments:tt = $function:expr) => {
+        static $name: $crate::Function<$crate::function!(@object $arguments)> =
+            $crate::function!(@new $name $arguments $function);
     };
-    ($static:ident ($a:tt) = $function:expr) => {
-        $crate::function!(@fixed $static mp_type_fun_builtin_1 _1 (a) $function);
+    (@object ($min:literal ..= $max:literal)) => { $crate::internal::sys::mp_obj_fun_builtin_var_t };
+    (@object (self, $min:literal ..= $max:literal)) => { $crate::internal::sys::mp_obj_fun_builtin_var_t };
+    (@object $arguments:tt) => { $crate::internal::sys::mp_obj_fun_builtin_fixed_t };
+    (@new $name:ident () $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_0 _0 () $function)
     };
-    ($static:ident ($min:literal ..= $max:literal) = $function:expr) => {
-        $crate::function!(@var $static $min, $max; n, arguments; {
+    (@new $name:ident ($min:literal ..= $max:literal) $function:expr) => {
+        $crate::function!(@var $name $min, $max; n, arguments; {
             // SAFETY: the runtime passes that many arguments.
-            $function(unsafe { $crate::internal::arguments(n, arguments) })
-        });
+            $function(unsafe { $crate::internal::arguments::<{ $min }, { $max }>(n, arguments) })
+        })
     };
-    ($static:ident (self, $min:literal ..= $max:literal) = $function:expr) => {
-        $crate::function!(@var $static $min + 1, $max + 1; n, arguments; {
+    (@new $name:ident (self, $min:literal ..= $max:literal) $function:expr) => {
+        $crate::function!(@var $name $min + 1, $max + 1; n, arguments; {
             // SAFETY: the runtime passes that many arguments, which is one at least.
-            let (this, arguments) =
-                unsafe { (*arguments, $crate::internal::arguments(n - 1, arguments.add(1))) };
-            $function($crate::FromObj::from_obj($crate::Obj::from_raw(this))?, arguments)
-        });
+            let (this, arguments) = unsafe {
+                let arguments = $crate::internal::arguments::<{ $min + 1 }, { $max + 1 }>(n, arguments);
+                (arguments.get_unchecked(0), arguments.get_unchecked(1..))
+            };
+            $function($crate::Argument::accept(*this), arguments)
+        })
     };
-    ($static:ident ($a:tt, $b:tt) = $function:expr) => {
-        $crate::function!(@fixed $static mp_type_fun_builtin_2 _2 (a b) $function);
+    (@new $name:ident ($a:tt) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_1 _1 (a) $function)
     };
-    ($static:ident ($a:tt, $b:tt, $c:tt) = $function:expr) => {
-        $crate::function!(@fixed $static mp_type_fun_builtin_3 _3 (a b c) $function);
+    (@new $name:ident ($a:tt, $b:tt) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_2 _2 (a b) $function)
     };
-    (@fixed $static:ident $type:ident $arity:ident ($($argument:ident)*) $function:expr) => {
-        #[allow(unsafe_code)]
-        static $static: $crate::Function<$crate::internal::sys::mp_obj_fun_builtin_fixed_t> = {
-            use $crate::internal::sys;
+    (@new $name:ident ($a:tt, $b:tt, $c:tt) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_3 _3 (a b c) $function)
+    };
+    (@fixed $name:ident $type:ident $arity:ident ($($argument:ident)*) $function:expr) => {{
+        use $crate::internal::sys;
 
+        // A type, so that the name is part of the symbol and stays out of the way of functions.
+        #[allow(non_camel_case_types)]
+        struct $name {}
+        #[allow(unsafe_code)]
+        impl $name {
             unsafe extern "C" fn entry($($argument: sys::mp_obj_t),*) -> sys::mp_obj_t {
-                #[inline(always)]
-                fn call($($argument: sys::mp_obj_t),*) -> Result<$crate::Obj, $crate::Exception> {
-                    $function($($crate::FromObj::from_obj($crate::Obj::from_raw($argument))?),*)
-                }
-                $crate::internal::finish(call($($argument),*))
+                $crate::internal::finish(
+                    $function($($crate::Argument::accept($crate::Obj::from_raw($argument))),*)
+                )
             }
-            $crate::Function::new(sys::mp_obj_fun_builtin_fixed_t {
-                base: sys::mp_obj_base_t { type_: &raw const sys::$type },
-                fun: sys::_mp_obj_fun_builtin_fixed_t__bindgen_ty_1 { $arity: Some(entry) },
-            })
-        };
-    };
-    (@var $static:ident $min:expr, $max:expr; $n:ident, $arguments:ident; $body:block) => {
-        #[allow(unsafe_code)]
-        static $static: $crate::Function<$crate::internal::sys::mp_obj_fun_builtin_var_t> = {
-            use $crate::internal::sys;
+        }
+        $crate::Function::new(sys::mp_obj_fun_builtin_fixed_t {
+            base: sys::mp_obj_base_t { type_: &raw const sys::$type },
+            fun: sys::_mp_obj_fun_builtin_fixed_t__bindgen_ty_1 { $arity: Some($name::entry) },
+        })
+    }};
+    (@var $name:ident $min:expr, $max:expr; $n:ident, $arguments:ident; $body:block) => {{
+        use $crate::internal::sys;
 
-            unsafe extern "C" fn entry(n: usize, arguments: *const sys::mp_obj_t) -> sys::mp_obj_t {
-                #[inline(always)]
-                fn call($n: usize, $arguments: *const sys::mp_obj_t) -> Result<$crate::Obj, $crate::Exception> $body
-                $crate::internal::finish(call(n, arguments))
+        #[allow(non_camel_case_types)]
+        struct $name {}
+        #[allow(unsafe_code)]
+        impl $name {
+            unsafe extern "C" fn entry($n: usize, $arguments: *const sys::mp_obj_t) -> sys::mp_obj_t {
+                $crate::internal::finish($body)
             }
-            $crate::Function::new(sys::mp_obj_fun_builtin_var_t {
-                base: sys::mp_obj_base_t { type_: &raw const sys::mp_type_fun_builtin_var },
-                sig: $crate::internal::signature($min, $max),
-                fun: sys::_mp_obj_fun_builtin_var_t__bindgen_ty_1 { var: Some(entry) },
-            })
-        };
-    };
+        }
+        $crate::Function::new(sys::mp_obj_fun_builtin_var_t {
+            base: sys::mp_obj_base_t { type_: &raw const sys::mp_type_fun_builtin_var },
+            sig: $crate::internal::signature($min, $max),
+            fun: sys::_mp_obj_fun_builtin_var_t__bindgen_ty_1 { var: Some($name::entry) },
+        })
+    }};
 }

@@ -55,7 +55,7 @@ mod table;
 pub use buffer::{Buffer, BufferMut, buffer, buffer_mut};
 pub use class::{Class, ClassTable, Native};
 pub use exception::Exception;
-pub use function::{FromObj, Function};
+pub use function::{Argument, Function};
 pub use gc::{GcBox, GcBytes};
 pub use iter::Iter;
 pub use memoryview::MemoryView;

@@ -192,9 +192,10 @@ macro_rules! module {
 #[macro_export]
 macro_rules! names {
     ($($function:ident $arguments:tt = $rust:expr);* $(;)?) => {
-        &[$({
-            $crate::function!(FUNCTION $arguments = $rust);
-            $crate::Entry::new($crate::qstr_symbol!($function), &FUNCTION)
-        }),*]
+        &[$($crate::Entry::new($crate::qstr_symbol!($function), {
+            static FUNCTION: $crate::Function<$crate::function!(@object $arguments)> =
+                $crate::function!(@new $function $arguments $rust);
+            &FUNCTION
+        })),*]
     };
 }

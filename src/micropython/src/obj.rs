@@ -121,8 +121,9 @@ impl Obj {
         out_of_range: Exception,
     ) -> Result<isize, Exception> {
         let value = self.to_int();
-        // Bits may have been lost, so the way back must lead to the same number.
-        if min <= value && value <= max && Self::int(value).equals(self) {
+        // Bits may have been lost, so the way back must lead to the same number (or the bool that equals it).
+        let same = |value: Obj| value == self || value.equals(self);
+        if min <= value && value <= max && same(Self::int(value)) {
             Ok(value)
         } else {
             Err(out_of_range)
