@@ -2,18 +2,19 @@
 
 use crate::table::table;
 use crate::{Obj, qstr};
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_void};
+use core::ptr;
 use micropython_sys as sys;
 
 /// An exception that is to be raised when control returns to Python.
 ///
 /// It is written like an `enum` (`Exception::Value(c"…")`, `Exception::Memory`) but takes two machine words whatever
-/// the kind, so that a `Result` of it is returned in registers. Messages say what to do about the error.
+/// the kind, and a `Result<(), Exception>` is returned in registers. Messages say what to do about the error.
 #[derive(Clone, Copy)]
 pub struct Exception {
     kind: Kind,
-    /// A message, an error number or an object, as the kind says.
-    argument: Argument,
+    /// A message, an error number or an object, as the kind says. No union, since the compiler returns that in memory.
+    argument: *const c_void,
 }
 
 #[derive(Clone, Copy)]
@@ -28,13 +29,6 @@ enum Kind {
     Object,
 }
 
-#[derive(Clone, Copy)]
-union Argument {
-    message: *const c_char,
-    errno: isize,
-    object: Obj,
-}
-
 /// Named like the variants of an `enum`, which this is to its users.
 #[allow(non_snake_case, non_upper_case_globals)]
 impl Exception {
@@ -46,9 +40,7 @@ impl Exception {
     const fn new(kind: Kind, message: &'static CStr) -> Self {
         Self {
             kind,
-            argument: Argument {
-                message: message.as_ptr(),
-            },
+            argument: message.as_ptr().cast(),
         }
     }
 
@@ -71,9 +63,7 @@ impl Exception {
     pub const fn Os(errno: i32) -> Self {
         Self {
             kind: Kind::Os,
-            argument: Argument {
-                errno: errno as isize,
-            },
+            argument: ptr::without_provenance(errno as usize),
         }
     }
 
@@ -81,7 +71,7 @@ impl Exception {
     pub const fn Object(exception: Obj) -> Self {
         Self {
             kind: Kind::Object,
-            argument: Argument { object: exception },
+            argument: exception.raw(),
         }
     }
 
@@ -97,7 +87,7 @@ impl Exception {
 
 #[cold]
 #[inline(never)]
-fn raise(kind: Kind, argument: Argument) -> ! {
+fn raise(kind: Kind, argument: *const c_void) -> ! {
     let name = match kind {
         Kind::Value => qstr!(ValueError),
         Kind::Type => qstr!(TypeError),
@@ -105,17 +95,14 @@ fn raise(kind: Kind, argument: Argument) -> ! {
         Kind::Runtime => qstr!(RuntimeError),
         Kind::Memory => qstr!(MemoryError),
         Kind::Os => {
-            // SAFETY: this kind is only ever made with an error number.
-            let errno = unsafe { argument.errno };
-            raise_object(Obj::global(qstr!(OSError)).call(&[Obj::int(errno)]))
+            raise_object(Obj::global(qstr!(OSError)).call(&[Obj::int(argument.addr() as isize)]))
         }
-        // SAFETY: this kind is only ever made with an object.
-        Kind::Object => raise_object(unsafe { argument.object }),
+        Kind::Object => raise_object(Obj::from_raw(argument.cast_mut())),
     };
     let class = Obj::global(name).as_ptr::<sys::mp_obj_type_t>();
     // SAFETY: the global of that name is an exception type, and the other kinds are only ever made with a message that
     // is static and ends with a zero byte.
-    unsafe { table!(raise_msg(class, argument.message)) }
+    unsafe { table!(raise_msg(class, argument.cast())) }
 }
 
 fn raise_object(exception: Obj) -> ! {
