@@ -172,8 +172,9 @@ class Show:
             except queue.Empty:
                 self.check_programs()
             else:
-                if line:
-                    self.follow(*line.split())
+                words = line.split() if line else []
+                if words and words[0] in self.programs:
+                    self.follow(*words)
             now = time.monotonic()
             if now > second:
                 self.tell()
@@ -208,7 +209,8 @@ class Show:
         return len(self.confirmed) == COUNT
 
     def complaints(self):
-        return "\n".join(f"--- {name}, stderr\n{program.err}" for name, program in self.programs.items())
+        # some builds of MicroPython write tracebacks to stdout
+        return "\n".join(f"--- {name}\n{program.out[-1000:]}{program.err}" for name, program in self.programs.items())
 
     def play(self):
         self.start("subscriber")
