@@ -1,10 +1,9 @@
 //! Python exceptions as Rust values.
 
 use crate::table::table;
-use crate::{Obj, qstr};
+use crate::{Obj, Qstr, qstr_symbol};
 use core::ffi::{CStr, c_void};
 use core::ptr;
-use micropython_sys as sys;
 
 /// An exception that is to be raised when control returns to Python.
 ///
@@ -17,6 +16,7 @@ pub struct Exception {
     argument: *const c_void,
 }
 
+/// In the order of [`NAMES`].
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Kind {
@@ -85,24 +85,35 @@ impl Exception {
     }
 }
 
+/// The names of the exception types, one for each [`Kind`] but `Object`.
+struct Names([*const u16; Kind::Object as usize]);
+
+// SAFETY: the names are never changed.
+unsafe impl Sync for Names {}
+
+static NAMES: Names = Names([
+    qstr_symbol!(ValueError),
+    qstr_symbol!(TypeError),
+    qstr_symbol!(IndexError),
+    qstr_symbol!(RuntimeError),
+    qstr_symbol!(MemoryError),
+    qstr_symbol!(OSError),
+]);
+
 #[cold]
 #[inline(never)]
 fn raise(kind: Kind, argument: *const c_void) -> ! {
-    let name = match kind {
-        Kind::Value => qstr!(ValueError),
-        Kind::Type => qstr!(TypeError),
-        Kind::Index => qstr!(IndexError),
-        Kind::Runtime => qstr!(RuntimeError),
-        Kind::Memory => qstr!(MemoryError),
-        Kind::Os => {
-            raise_object(Obj::global(qstr!(OSError)).call(&[Obj::int(argument.addr() as isize)]))
-        }
-        Kind::Object => raise_object(Obj::from_raw(argument.cast_mut())),
+    let Some(&name) = NAMES.0.get(kind as usize) else {
+        raise_object(Obj::from_raw(argument.cast_mut()))
     };
-    let class = Obj::global(name).as_ptr::<sys::mp_obj_type_t>();
+    // SAFETY: the linker puts a qstr at the symbol of its name.
+    let class = Obj::global(Qstr::from_raw(unsafe { *name }));
+    if let Kind::Os = kind {
+        raise_object(class.call(&[Obj::int(argument.addr() as isize)]))
+    }
     // SAFETY: the global of that name is an exception type, and the other kinds are only ever made with a message that
     // is static and ends with a zero byte.
-    unsafe { table!(raise_msg(class, argument.cast())) }
+    unsafe { table!(raise_msg(class.as_ptr(), argument.cast())) }
 }
 
 fn raise_object(exception: Obj) -> ! {
