@@ -87,11 +87,13 @@ def _seconds(c, key, least, most):
     return v
 
 
-async def _guard(coro):  # A user's coroutine must not end unseen
+async def _guard(coro, failed=None):  # No task ends unseen
     try:
         await coro
     except Exception as e:
         sys.print_exception(e)
+        if failed:
+            failed(e)
 
 
 def _readable(s):  # A coroutine
@@ -169,7 +171,7 @@ class MQTT_base:
         self._connections = 0
         self._requests = {}  # By packet identifier
         self._tasks = []  # Of this connection
-        self._drainer = None
+        self._draining = False
         self._sent = 0
         self._error = None
         self._wake = asyncio.Event()  # CONNACK came or the connection ended
@@ -249,15 +251,13 @@ class MQTT_base:
         session = self._core
         session.open(self._sock, bool(self._ssl))
         self._unsent(session.connect(ticks_ms(), clean, *self._identity))
-        self._tasks.append(asyncio.create_task(self._read()))
-        try:
-            await asyncio.wait_for_ms(self._wake.wait(), self._response_ms)
-        except asyncio.TimeoutError:
+        self._own(self._read())
+        if not await self._ended(self._response_ms):
             raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
         if self._error:
             raise self._error
         self._wake.clear()
-        self._tasks.append(asyncio.create_task(self._tick()))
+        self._own(self._tick())
         self._isconnected = True
         self._resend()
         self._pulse()
@@ -269,6 +269,22 @@ class MQTT_base:
         else:
             self.dprint("Connected")
             self._wake.set()
+
+    def _own(self, coro):  # A task that lives as long as the connection
+        self._tasks.append(asyncio.create_task(_guard(coro, self._fail)))
+
+    async def _ended(self, ms):  # CONNACK or the end came within that time
+        try:
+            await asyncio.wait_for_ms(self._wake.wait(), ms)
+            return True
+        except asyncio.TimeoutError:
+            return False
+
+    # DISCONNECT, after which the broker closes. To close first could undo it
+    async def _leave(self):
+        self._wake.clear()
+        self._unsent(self._core.disconnect(ticks_ms()))
+        await self._ended(min(500, self._response_ms))
 
     # The connection ended: er says why
     def _fail(self, er):
@@ -284,8 +300,7 @@ class MQTT_base:
         self._core.close()
         while self._tasks:
             _cancel(self._tasks.pop())
-        _cancel(self._drainer)
-        self._drainer = None
+        self._draining = False
         if self._sock is not None:
             try:
                 self._sock.close()
@@ -363,8 +378,9 @@ class MQTT_base:
     def _unsent(self, r):  # 0: all is written
         if r < 0:
             self._fail(_wire_error(r))
-        elif r and self._drainer is None:
-            self._drainer = asyncio.create_task(self._drain())
+        elif r and not self._draining:
+            self._draining = True
+            self._own(self._drain())
 
     async def _drain(self):  # The one that waits for the socket to take more
         async with self.lock:
@@ -373,7 +389,9 @@ class MQTT_base:
                 r = self._core.flush(ticks_ms())
                 if r <= 0:
                     break
-        self._drainer = None
+                if self._ssl:  # May be writable and yet wait for the peer
+                    await asyncio.sleep_ms(5)
+        self._draining = False
         self._unsent(r)
         self._resend()
         self._pulse()
@@ -543,7 +561,7 @@ class MQTTClient(MQTT_base):
                 if self._clean_init and not self._clean and not self.mqttv5:
                     # The broker forgets the old session, then keeps a new one
                     await self._connect(True)
-                    self._core.disconnect(ticks_ms())
+                    await self._leave()
             await self._connect(self._clean)
         except:
             self._drop()
@@ -572,28 +590,29 @@ class MQTTClient(MQTT_base):
 
     # Owns the connection's life from the first connect() to disconnect()
     async def _keep(self):
-        n = 0
+        up = True
+        n = 0  # Attempts since the last connection that held
         while True:
-            await self._wake.wait()
-            self.dprint("Connection lost: %s", self._error)
-            self._drop()
-            self._announce_down()
-            if ticks_diff(ticks_ms(), self._since) > 2000:
-                n = 0
-            while True:
+            try:
+                if up:
+                    await self._wake.wait()
+                    up = False
+                    self.dprint("Connection lost: %s", self._error)
+                    self._drop()
+                    self._announce_down()
+                    if ticks_diff(ticks_ms(), self._since) > 2000:
+                        n = 0
                 await asyncio.sleep_ms(_backoff(n))
                 n += 1
-                try:
-                    if not self._link.isconnected() or not n % 5:
-                        self._link.disconnect()
-                        await self.wifi_connect()
-                    await self._connect(self._clean)
-                    break
-                except Exception as e:
-                    self.dprint("Reconnect failed: %s", e)
-                    self._drop()
-            self.dprint("Reconnected")
-            self._announce_up()
+                if not self._link.isconnected() or not n % 5:
+                    self._link.disconnect()
+                    await self.wifi_connect()
+                await self._connect(self._clean)
+                self._announce_up()
+                up = True
+            except Exception as e:
+                self.dprint("Reconnect failed: %s", e)
+                self._drop()
 
     def _check_link(self):
         if not self._link.isconnected():
@@ -607,26 +626,25 @@ class MQTTClient(MQTT_base):
             self._reconnect()
         return self._isconnected
 
-    def _stop(self):
+    def _release(self):
         self._stopped = True
         self._has_connected = False
         _cancel(self._keeper)
-        self._keeper = None
+        _cancel(self._handler)
+        self._keeper = self._handler = None
+
+    async def disconnect(self):
+        self._release()
+        if self._isconnected:
+            self._isconnected = False
+            await self._leave()
         self._drop()
         self._end_requests()
 
-    async def disconnect(self):
-        if self._isconnected:
-            _cancel(self._keeper)
-            self._keeper = None
-            self._unsent(self._core.disconnect(ticks_ms()))
-            t = ticks_ms()
-            while self._core.unsent() and ticks_diff(ticks_ms(), t) < self._response_ms:
-                await asyncio.sleep_ms(10)
-        self._stop()
-
     def close(self):
-        self._stop()
+        self._release()
+        self._drop()
+        self._end_requests()
         self._link.close()
 
     # Is the internet there? packet: a DNS query

@@ -47,7 +47,9 @@ impl Isa for Xtensa {
             (5, _) => op & 0x3f | fit(to - (place & !3) - 4, 20, 4)? >> 2 << 6,
             (6, 0) => op & 0x3f | fit(value - 4, 18, 1)? << 6,
             (6, 1) => op & 0xfff | fit(value - 4, 12, 1)? << 12,
-            (6, 2) | (7, _) => op & 0xffff | fit(value - 4, 8, 1)? << 16,
+            // entry and the loops share this format but take no distance
+            (6, 3) if op >> 6 & 3 < 2 => return Err(Misfit::Opcode(op)),
+            (6, _) | (7, _) => op & 0xffff | fit(value - 4, 8, 1)? << 16,
             _ => return Err(Misfit::Opcode(op)),
         };
         let [a, b, c, _] = coded.to_le_bytes();
