@@ -13,7 +13,13 @@ pub struct Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:({}+{:#x})", self.object, rustc_demangle::demangle(&self.section), self.offset)
+        write!(
+            f,
+            "{}:({}+{:#x})",
+            self.object,
+            rustc_demangle::demangle(&self.section),
+            self.offset
+        )
     }
 }
 
@@ -39,41 +45,100 @@ pub enum Error {
     #[error("unknown architecture `{name}`: use one of {known}")]
     UnknownArchitecture { name: String, known: String },
     #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{object}: not a well-formed object file: {source}")]
-    Object { object: String, source: object::Error },
+    Object {
+        object: String,
+        source: object::Error,
+    },
     #[error("{object}: not an ELF object: build with lto=\"fat\" and without -Clinker-plugin-lto")]
     NotElf { object: String },
     #[error("{object}: made for {found}, but {arch} needs {wanted}: check the rustc target")]
-    WrongMachine { object: String, arch: String, found: String, wanted: String },
+    WrongMachine {
+        object: String,
+        arch: String,
+        found: String,
+        wanted: String,
+    },
     #[error("no symbol mpy_init in {0}: the module must export `extern \"C\" fn mpy_init`")]
     NoEntry(String),
     #[error("mpy_init is not at the start of its section ({0}): build with function sections")]
     EntryNotFirst(Site),
     #[error("`{symbol}` is defined both in {first} and in {second}")]
-    Duplicate { symbol: String, first: String, second: String },
+    Duplicate {
+        symbol: String,
+        first: String,
+        second: String,
+    },
     #[error("undefined symbol `{symbol}`, wanted at {site}{}", hint(symbol))]
     Undefined { symbol: String, site: Site },
     #[error("`{symbol}` at {site} is {what}, which a native module cannot hold")]
-    UnsupportedSymbol { symbol: String, what: &'static str, site: Site },
+    UnsupportedSymbol {
+        symbol: String,
+        what: &'static str,
+        site: Site,
+    },
     #[error("unknown relocation type {r_type} to `{symbol}` at {site}: {}", MODEL)]
-    UnknownRelocation { r_type: u32, symbol: String, site: Site },
+    UnknownRelocation {
+        r_type: u32,
+        symbol: String,
+        site: Site,
+    },
     #[error("relocation type {r_type} to `{symbol}` at {site} lies outside of its section")]
-    OutsideSection { r_type: u32, symbol: String, site: Site },
-    #[error("section {section} of {object} ({why}) is in use: no loader of native modules supports it")]
-    UnknownSection { object: String, section: String, why: &'static str },
+    OutsideSection {
+        r_type: u32,
+        symbol: String,
+        site: Site,
+    },
+    #[error(
+        "section {section} of {object} ({why}) is in use: no loader of native modules supports it"
+    )]
+    UnknownSection {
+        object: String,
+        section: String,
+        why: &'static str,
+    },
     #[error("section {section} of {object} is aligned to {align} bytes, the loader grants {limit}")]
-    Alignment { object: String, section: String, align: u64, limit: u64 },
-    #[error("the address of `{symbol}` at {site} is not word aligned: the loader patches whole words only")]
+    Alignment {
+        object: String,
+        section: String,
+        align: u64,
+        limit: u64,
+    },
+    #[error(
+        "the address of `{symbol}` at {site} is not word aligned: the loader patches whole words only"
+    )]
     UnalignedWord { symbol: String, site: Site },
-    #[error("relocation type {r_type} at {site} reaches `{symbol}` relative to the program counter, but both must be in the text: {}", MODEL)]
-    NotText { r_type: u32, symbol: String, site: Site },
+    #[error(
+        "relocation type {r_type} at {site} reaches `{symbol}` relative to the program counter, but both must be in the text: {}",
+        MODEL
+    )]
+    NotText {
+        r_type: u32,
+        symbol: String,
+        site: Site,
+    },
     #[error("relocation type {r_type} to `{symbol}` at {site}: {why}")]
-    Misfit { r_type: u32, symbol: String, site: Site, why: Misfit },
+    Misfit {
+        r_type: u32,
+        symbol: String,
+        site: Site,
+        why: Misfit,
+    },
     #[error("relocation type {r_type} to `{symbol}` at {site} lacks its other half")]
-    Unpaired { r_type: u32, symbol: String, site: Site },
+    Unpaired {
+        r_type: u32,
+        symbol: String,
+        site: Site,
+    },
     #[error("the module's name `{0}` is empty or longer than 255 bytes")]
     Name(String),
     #[error("{what} is not a native module of .mpy version 6.3: {why}")]

@@ -77,7 +77,9 @@ impl Image {
 fn qstrs<'a>(live: &Live<'a>) -> Vec<&'a str> {
     let mut names = BTreeSet::new();
     for fixup in live.fixups.values().flatten() {
-        if let To::Target(Target::Qstr(name)) | To::Slot(Slot::Address(Target::Qstr(name), _)) = fixup.to {
+        if let To::Target(Target::Qstr(name)) | To::Slot(Slot::Address(Target::Qstr(name), _)) =
+            fixup.to
+        {
             names.insert(name);
         }
     }
@@ -87,8 +89,13 @@ fn qstrs<'a>(live: &Live<'a>) -> Vec<&'a str> {
 impl Builder<'_, '_> {
     fn copy_sections(&mut self) {
         for (id, (region, address)) in &self.layout.sections {
-            let section = self.objects.get(id.object).and_then(|o| o.sections.get(&id.section));
-            let (Some(section), Some(bytes)) = (section, self.image.bytes(*region)) else { continue };
+            let section = self
+                .objects
+                .get(id.object)
+                .and_then(|o| o.sections.get(&id.section));
+            let (Some(section), Some(bytes)) = (section, self.image.bytes(*region)) else {
+                continue;
+            };
             if let Some(to) = bytes.get_mut(*address..*address + section.data.len()) {
                 to.copy_from_slice(&section.data);
             }
@@ -97,13 +104,20 @@ impl Builder<'_, '_> {
 
     fn fill_slots(&mut self) -> Result<(), Error> {
         let layout = self.layout;
-        let nowhere = |why| Error::Misfit { r_type: 0, symbol: "a slot".into(), site: whole("slots"), why };
+        let nowhere = |why| Error::Misfit {
+            r_type: 0,
+            symbol: "a slot".into(),
+            site: whole("slots"),
+            why,
+        };
         for (slot, at) in &layout.slots {
             let (base, value) = match *slot {
                 Slot::Constant(word) => (None, i64::from(word)),
                 Slot::Address(target, addend) => {
-                    let (base, value) = self.place(target).ok_or_else(|| nowhere(Misfit::Truncated))?;
-                    (Some(base), value + addend)
+                    let (base, value) = self
+                        .place(target)
+                        .ok_or_else(|| nowhere(Misfit::Truncated))?;
+                    (Some(base), value.wrapping_add(addend))
                 }
             };
             self.put_word(Region::Text, *at, value).map_err(nowhere)?;
@@ -115,19 +129,30 @@ impl Builder<'_, '_> {
     }
 
     fn jump_to(&mut self, entry: SectionId) -> Result<(), Error> {
-        let to = self.layout.sections.get(&entry).map_or(0, |(_, address)| *address as i64);
+        let to = self
+            .layout
+            .sections
+            .get(&entry)
+            .map_or(0, |(_, address)| *address as i64);
         let field = self.image.text.get_mut(..JUMP).unwrap_or_default();
-        self.arch.isa().jump(field, to).map_err(|why| Error::Misfit {
-            r_type: 0,
-            symbol: "mpy_init".into(),
-            site: whole("jump"),
-            why,
-        })
+        self.arch
+            .isa()
+            .jump(field, to)
+            .map_err(|why| Error::Misfit {
+                r_type: 0,
+                symbol: "mpy_init".into(),
+                site: whole("jump"),
+                why,
+            })
     }
 
     fn put_word(&mut self, region: Region, at: usize, value: i64) -> Result<(), Misfit> {
         let width = self.arch.word;
-        let field = self.image.bytes(region).and_then(|b| b.get_mut(at..at + width)).ok_or(Misfit::Truncated)?;
+        let field = self
+            .image
+            .bytes(region)
+            .and_then(|b| b.get_mut(at..at + width))
+            .ok_or(Misfit::Truncated)?;
         for (to, from) in field.iter_mut().zip(value.to_le_bytes()) {
             *to = from;
         }
@@ -139,10 +164,13 @@ impl Builder<'_, '_> {
         Some(match target {
             Target::Section(id, offset) => {
                 let (region, address) = *self.layout.sections.get(&id)?;
-                (Base::Region(region), address as i64 + offset)
+                (Base::Region(region), (address as i64).wrapping_add(offset))
             }
             // the first entry is the module's own name
-            Target::Qstr(name) => (Base::Qstrs, 2 * (self.qstrs.binary_search(&name).ok()? as i64 + 1)),
+            Target::Qstr(name) => (
+                Base::Qstrs,
+                2 * (self.qstrs.binary_search(&name).ok()? as i64 + 1),
+            ),
             Target::FunTable => (Base::FunTable, 0),
             Target::FunTableSlot(i) => (Base::FunTableSlot(i), 0),
             Target::Slots => (Base::Region(Region::Text), self.layout.first_slot as i64),
@@ -150,18 +178,33 @@ impl Builder<'_, '_> {
     }
 
     fn apply(&mut self, id: SectionId, fixup: &Fixup) -> Result<(), Error> {
-        let Some((region, start)) = self.layout.sections.get(&id).copied() else { return Ok(()) };
-        let at = start + fixup.offset;
+        let Some((region, start)) = self.layout.sections.get(&id).copied() else {
+            return Ok(());
+        };
         let symbol = || fixup.symbol.to_string();
         let r_type = fixup.r_type;
         let objects = self.objects;
-        let site = || objects.get(id.object).map_or_else(|| whole(""), |o| Site {
-            object: o.name.clone(),
-            section: o.sections.get(&id.section).map_or("", |s| s.name).into(),
-            offset: fixup.offset as u64,
-        });
-        let outside = || Error::OutsideSection { r_type, symbol: symbol(), site: site() };
-        let misfit = |why| Error::Misfit { r_type, symbol: symbol(), site: site(), why };
+        let site = || {
+            objects.get(id.object).map_or_else(
+                || whole(""),
+                |o| Site {
+                    object: o.name.clone(),
+                    section: o.sections.get(&id.section).map_or("", |s| s.name).into(),
+                    offset: fixup.offset as u64,
+                },
+            )
+        };
+        let outside = || Error::OutsideSection {
+            r_type,
+            symbol: symbol(),
+            site: site(),
+        };
+        let misfit = |why| Error::Misfit {
+            r_type,
+            symbol: symbol(),
+            site: site(),
+            why,
+        };
         let (base, value) = match fixup.to {
             To::Target(target) => self.place(target).ok_or_else(outside)?,
             To::Slot(slot) => {
@@ -169,16 +212,23 @@ impl Builder<'_, '_> {
                 (Base::Region(Region::Text), address as i64)
             }
         };
-        let value = value + fixup.addend;
-        let size = objects.get(id.object).and_then(|o| o.sections.get(&id.section)).map_or(0, |s| s.data.len());
+        let value = value.wrapping_add(fixup.addend);
+        let size = objects
+            .get(id.object)
+            .and_then(|o| o.sections.get(&id.section))
+            .map_or(0, |s| s.data.len());
         if fixup.offset >= size {
             return Err(outside());
         }
+        let at = start + fixup.offset;
         let isa = self.arch.isa();
         let value = match fixup.formula {
             Formula::Word => {
-                if at % self.arch.word != 0 {
-                    return Err(Error::UnalignedWord { symbol: symbol(), site: site() });
+                if !at.is_multiple_of(self.arch.word) {
+                    return Err(Error::UnalignedWord {
+                        symbol: symbol(),
+                        site: site(),
+                    });
                 }
                 if fixup.offset + self.arch.word > size {
                     return Err(misfit(Misfit::Truncated));
@@ -187,16 +237,22 @@ impl Builder<'_, '_> {
                 return self.put_word(region, at, value).map_err(misfit);
             }
             Formula::Align => {
-                let align = (fixup.addend + 1).max(2) as u64;
-                let align = align.next_power_of_two() as i64;
-                let end = at as i64 + fixup.addend;
+                let padding = fixup.addend.clamp(1, 0x1000);
+                let align = (padding + 1)
+                    .cast_unsigned()
+                    .next_power_of_two()
+                    .cast_signed();
+                let end = at as i64 + padding;
                 return match end % align {
                     0 => Ok(()),
-                    _ => Err(misfit(Misfit::Misaligned { value: end, to: align })),
+                    _ => Err(misfit(Misfit::Misaligned {
+                        value: end,
+                        to: align,
+                    })),
                 };
             }
-            Formula::From(from) => value - (start + from) as i64,
-            Formula::FromSlots => value - self.layout.first_slot as i64,
+            Formula::From(from) => value.wrapping_sub((start + from) as i64),
+            Formula::FromSlots => value.wrapping_sub(self.layout.first_slot as i64),
             Formula::Add | Formula::Sub => value,
         };
         // distances are fixed within the text only
@@ -206,9 +262,17 @@ impl Builder<'_, '_> {
             _ => base == text && region == Region::Text,
         };
         if !near {
-            return Err(Error::NotText { r_type, symbol: symbol(), site: site() });
+            return Err(Error::NotText {
+                r_type,
+                symbol: symbol(),
+                site: site(),
+            });
         }
-        let field = self.image.bytes(region).and_then(|b| b.get_mut(at..start + size)).ok_or_else(outside)?;
+        let field = self
+            .image
+            .bytes(region)
+            .and_then(|b| b.get_mut(at..start + size))
+            .ok_or_else(outside)?;
         isa.encode(r_type, field, value, at as i64).map_err(misfit)
     }
 }
@@ -225,5 +289,9 @@ impl Image {
 
 /// A place the linker itself makes.
 fn whole(section: &str) -> Site {
-    Site { object: "the module".into(), section: section.into(), offset: 0 }
+    Site {
+        object: "the module".into(),
+        section: section.into(),
+        offset: 0,
+    }
 }

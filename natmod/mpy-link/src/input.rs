@@ -2,14 +2,17 @@
 
 use crate::{Architecture, Error, Site};
 use object::{
-    BinaryFormat, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget,
-    SectionFlags, SymbolKind, SymbolSection, elf,
+    BinaryFormat, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags,
+    RelocationTarget, SectionFlags, SymbolKind, SymbolSection, elf,
     read::{File, archive::ArchiveFile},
 };
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// Why sections of constructors or destructors cannot be linked.
 pub const CONSTRUCTORS: &str = "constructors or destructors";
+
+/// Bytes of a section: no module comes near it, but a damaged object may name any size.
+const LARGEST: u64 = 64 << 20;
 
 /// One file to link: its name, for messages, and its content, an ELF object or an archive of them.
 pub struct Input<'a> {
@@ -56,7 +59,10 @@ pub struct Symbol<'a> {
 pub enum Definition {
     Undefined,
     /// Offset in bytes; on Arm the lowest bit marks Thumb code.
-    Section { index: usize, offset: i64 },
+    Section {
+        index: usize,
+        offset: i64,
+    },
     Absolute,
     Common,
 }
@@ -95,7 +101,10 @@ impl<'a> Object<'a> {
                 objects.push(Self::read(input.name.into(), input.data, arch)?);
                 continue;
             }
-            let malformed = |source| Error::Object { object: input.name.into(), source };
+            let malformed = |source| Error::Object {
+                object: input.name.into(),
+                source,
+            };
             for member in ArchiveFile::parse(input.data).map_err(malformed)?.members() {
                 let member = member.map_err(malformed)?;
                 let name = String::from_utf8_lossy(member.name());
@@ -113,11 +122,17 @@ impl<'a> Object<'a> {
         if !data.starts_with(&elf::ELFMAG) {
             return Err(Error::NotElf { object: name });
         }
-        let malformed = |source| Error::Object { object: name.clone(), source };
+        let malformed = |source| Error::Object {
+            object: name.clone(),
+            source,
+        };
         let file = File::parse(data).map_err(malformed)?;
         debug_assert_eq!(file.format(), BinaryFormat::Elf);
         let wanted = arch.isa().machine();
-        if file.architecture() != wanted || !file.is_little_endian() || file.is_64() != (arch.word == 8) {
+        if file.architecture() != wanted
+            || !file.is_little_endian()
+            || file.is_64() != (arch.word == 8)
+        {
             return Err(Error::WrongMachine {
                 arch: arch.name.clone(),
                 found: format!("{:?}", file.architecture()),
@@ -127,13 +142,23 @@ impl<'a> Object<'a> {
         }
         let mut sections = BTreeMap::new();
         for section in file.sections() {
-            sections.insert(section.index().0, Section::read(&section).map_err(malformed)?);
+            sections.insert(
+                section.index().0,
+                Section::read(&section).map_err(malformed)?,
+            );
         }
         let mut symbols = BTreeMap::new();
         for symbol in file.symbols() {
-            symbols.insert(symbol.index().0, Symbol::read(&file, &symbol).map_err(malformed)?);
+            symbols.insert(
+                symbol.index().0,
+                Symbol::read(&file, &symbol).map_err(malformed)?,
+            );
         }
-        let mut object = Self { name, sections, symbols };
+        let mut object = Self {
+            name,
+            sections,
+            symbols,
+        };
         arch.isa().normalise(&mut object)?;
         Ok(object)
     }
@@ -147,11 +172,13 @@ impl<'a> Object<'a> {
     }
 
     pub fn symbol(&self, r: &Relocation, section: &Section) -> Result<&Symbol<'a>, Error> {
-        self.symbols.get(&r.symbol).ok_or_else(|| Error::UnsupportedSymbol {
-            symbol: format!("#{}", r.symbol),
-            what: "not in the symbol table",
-            site: self.site(section, r),
-        })
+        self.symbols
+            .get(&r.symbol)
+            .ok_or_else(|| Error::UnsupportedSymbol {
+                symbol: format!("#{}", r.symbol),
+                what: "not in the symbol table",
+                site: self.site(section, r),
+            })
     }
 }
 
@@ -165,9 +192,10 @@ impl<'a> Section<'a> {
         let kind = match section.kind() {
             _ if !flag(elf::SHF_ALLOC) => SectionKind::Unsupported("not loaded into memory"),
             _ if flag(elf::SHF_TLS) => SectionKind::Unsupported("thread-local data"),
-            object::SectionKind::Elf(elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY) => {
-                SectionKind::Unsupported(CONSTRUCTORS)
-            }
+            object::SectionKind::Elf(
+                elf::SHT_INIT_ARRAY | elf::SHT_FINI_ARRAY | elf::SHT_PREINIT_ARRAY,
+            ) => SectionKind::Unsupported(CONSTRUCTORS),
+            _ if section.size() > LARGEST => SectionKind::Unsupported("larger than 64 MiB"),
             object::SectionKind::UninitializedData => SectionKind::Zeroed,
             _ if flag(elf::SHF_EXECINSTR) => SectionKind::Code,
             object::SectionKind::Data => SectionKind::Data,
@@ -182,7 +210,9 @@ impl<'a> Section<'a> {
         };
         let mut relocations = Vec::new();
         for (offset, r) in section.relocations() {
-            let (RelocationFlags::Elf { r_type }, symbol) = (r.flags(), r.target()) else { continue };
+            let (RelocationFlags::Elf { r_type }, symbol) = (r.flags(), r.target()) else {
+                continue;
+            };
             relocations.push(Relocation {
                 offset: offset as usize,
                 r_type,
@@ -207,9 +237,10 @@ impl<'a> Section<'a> {
 impl<'a> Symbol<'a> {
     fn read(file: &File<'a>, symbol: &object::read::Symbol<'a, '_>) -> object::Result<Self> {
         let definition = match symbol.section() {
-            SymbolSection::Section(index) => {
-                Definition::Section { index: index.0, offset: symbol.address() as i64 }
-            }
+            SymbolSection::Section(index) => Definition::Section {
+                index: index.0,
+                offset: symbol.address() as i64,
+            },
             SymbolSection::Absolute => Definition::Absolute,
             SymbolSection::Common => Definition::Common,
             _ => Definition::Undefined,
@@ -225,6 +256,11 @@ impl<'a> Symbol<'a> {
             () if symbol.is_global() => Binding::Strong,
             () => Binding::Local,
         };
-        Ok(Self { name, definition, binding, size: symbol.size() })
+        Ok(Self {
+            name,
+            definition,
+            binding,
+            size: symbol.size(),
+        })
     }
 }

@@ -70,11 +70,17 @@ pub trait Isa: Sync {
 }
 
 fn word(field: &[u8]) -> Result<u32, Misfit> {
-    field.first_chunk().map(|b| u32::from_le_bytes(*b)).ok_or(Misfit::Truncated)
+    field
+        .first_chunk()
+        .map(|b| u32::from_le_bytes(*b))
+        .ok_or(Misfit::Truncated)
 }
 
 fn half(field: &[u8]) -> Result<u16, Misfit> {
-    field.first_chunk().map(|b| u16::from_le_bytes(*b)).ok_or(Misfit::Truncated)
+    field
+        .first_chunk()
+        .map(|b| u16::from_le_bytes(*b))
+        .ok_or(Misfit::Truncated)
 }
 
 fn put<const N: usize>(field: &mut [u8], bytes: [u8; N]) -> Result<(), Misfit> {

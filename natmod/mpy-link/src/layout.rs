@@ -37,7 +37,11 @@ pub const JUMP: usize = 4;
 const BLOCK: u64 = 16;
 
 impl<'a> Layout<'a> {
-    pub fn new(arch: &Architecture, objects: &[Object<'a>], live: &Live<'a>) -> Result<Self, Error> {
+    pub fn new(
+        arch: &Architecture,
+        objects: &[Object<'a>],
+        live: &Live<'a>,
+    ) -> Result<Self, Error> {
         let isa = arch.isa();
         let mut order = Vec::new();
         for id in live.fixups.keys() {
@@ -69,7 +73,9 @@ impl<'a> Layout<'a> {
             };
             if section.align > limit {
                 return Err(Error::Alignment {
-                    object: objects.get(id.object).map_or_else(String::new, |o| o.name.clone()),
+                    object: objects
+                        .get(id.object)
+                        .map_or_else(String::new, |o| o.name.clone()),
                     section: section.name.into(),
                     align: section.align,
                     limit,
@@ -105,11 +111,16 @@ impl<'a> Layout<'a> {
 }
 
 fn section<'o, 'a>(objects: &'o [Object<'a>], id: SectionId) -> Result<&'o Section<'a>, Error> {
-    objects.get(id.object).and_then(|o| o.sections.get(&id.section)).ok_or_else(|| Error::UnknownSection {
-        object: objects.get(id.object).map_or_else(String::new, |o| o.name.clone()),
-        section: format!("#{}", id.section),
-        why: "not loaded into memory",
-    })
+    objects
+        .get(id.object)
+        .and_then(|o| o.sections.get(&id.section))
+        .ok_or_else(|| Error::UnknownSection {
+            object: objects
+                .get(id.object)
+                .map_or_else(String::new, |o| o.name.clone()),
+            section: format!("#{}", id.section),
+            why: "not loaded into memory",
+        })
 }
 
 fn region(arch: &Architecture, kind: SectionKind) -> Region {
@@ -122,12 +133,24 @@ fn region(arch: &Architecture, kind: SectionKind) -> Region {
 }
 
 /// All slots that the fixups want.
-fn slots<'a>(arch: &Architecture, live: &Live<'a>, order: &[(SectionId, &Section)]) -> BTreeSet<Slot<'a>> {
-    let mut slots: BTreeSet<_> = live.fixups.values().flatten().filter_map(|f| f.slot()).collect();
+fn slots<'a>(
+    arch: &Architecture,
+    live: &Live<'a>,
+    order: &[(SectionId, &Section)],
+) -> BTreeSet<Slot<'a>> {
+    let mut slots: BTreeSet<_> = live
+        .fixups
+        .values()
+        .flatten()
+        .filter_map(|f| f.slot())
+        .collect();
     // The garbage collector frees the block of statics and constants once no word holds the address of its head:
     // have one in the text.
     let first = |wanted| {
-        order.iter().find(|(_, s)| region(arch, s.kind) == wanted && !s.data.is_empty()).map(|(id, _)| *id)
+        order
+            .iter()
+            .find(|(_, s)| region(arch, s.kind) == wanted && !s.data.is_empty())
+            .map(|(id, _)| *id)
     };
     if let Some(head) = first(Region::Bss).or_else(|| first(Region::Rodata)) {
         slots.insert(Slot::Address(Target::Section(head, 0), 0));

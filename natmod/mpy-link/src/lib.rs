@@ -57,5 +57,10 @@ pub fn link(arch: &Architecture, name: &str, inputs: &[Input]) -> Result<Module,
     let image = Image::new(arch, &objects, &live, &layout)?;
     let mpy = mpy::write(arch, name, &image);
     let sizes = Sizes::read(name, &mpy)?;
-    Ok(Module { sizes, relocations: image.relocations.len(), map: map::map(&objects, &layout, arch.word), mpy })
+    Ok(Module {
+        sizes,
+        relocations: image.relocations.len(),
+        map: map::map(&objects, &layout, arch.word),
+        mpy,
+    })
 }

@@ -68,14 +68,19 @@ impl<'a> To<'a> {
     /// The section that has to be there for it.
     fn section(&self) -> Option<SectionId> {
         match *self {
-            To::Target(Target::Section(id, _)) | To::Slot(Slot::Address(Target::Section(id, _), _)) => Some(id),
+            To::Target(Target::Section(id, _))
+            | To::Slot(Slot::Address(Target::Section(id, _), _)) => Some(id),
             _ => None,
         }
     }
 }
 
 impl<'a> Live<'a> {
-    pub fn find(objects: &[Object<'a>], symbols: &Symbols<'a, '_>, isa: &dyn Isa) -> Result<Self, Error> {
+    pub fn find(
+        objects: &[Object<'a>],
+        symbols: &Symbols<'a, '_>,
+        isa: &dyn Isa,
+    ) -> Result<Self, Error> {
         let no_entry = || Error::NoEntry(objects.iter().map(|o| o.name.as_str()).take(1).collect());
         let (entry, offset) = symbols.global("mpy_init")?.ok_or_else(no_entry)?;
         // the lowest bit may mark Thumb code
@@ -83,7 +88,11 @@ impl<'a> Live<'a> {
             let object = &objects[entry.object];
             return Err(Error::EntryNotFirst(crate::Site {
                 object: object.name.clone(),
-                section: object.sections.get(&entry.section).map_or("", |s| s.name).into(),
+                section: object
+                    .sections
+                    .get(&entry.section)
+                    .map_or("", |s| s.name)
+                    .into(),
                 offset: offset as u64,
             }));
         }
@@ -122,7 +131,11 @@ impl<'a> Live<'a> {
 }
 
 fn unsupported(object: &Object, section: &Section, why: &'static str) -> Error {
-    Error::UnknownSection { object: object.name.clone(), section: section.name.into(), why }
+    Error::UnknownSection {
+        object: object.name.clone(),
+        section: section.name.into(),
+        why,
+    }
 }
 
 fn resolve<'a>(
@@ -159,21 +172,34 @@ fn resolve<'a>(
         }
         let (mut target, mut symbol) = symbols.resolve(id.object, r.symbol, section, r)?;
         let (mut from, mut of) = (r.offset, r);
-        let unpaired = || Error::Unpaired { r_type: r.r_type, symbol: symbol.into(), site: object.site(section, r) };
+        let unpaired = || Error::Unpaired {
+            r_type: r.r_type,
+            symbol: symbol.into(),
+            site: object.site(section, r),
+        };
         match kind_of {
             Kind::Low => {
-                let Target::Section(home, offset) = target else { return Err(unpaired()) };
+                let Target::Section(home, offset) = target else {
+                    return Err(unpaired());
+                };
                 let high = |x: &&Relocation| {
                     x.offset as i64 == offset
                         && matches!(isa.kind(x.r_type), Some(Kind::Near | Kind::Slot))
                 };
-                let high = section.relocations.iter().find(high).filter(|_| home == id).ok_or_else(unpaired)?;
+                let high = section
+                    .relocations
+                    .iter()
+                    .find(high)
+                    .filter(|_| home == id)
+                    .ok_or_else(unpaired)?;
                 (from, of, kind_of) = (high.offset, high, kind(high)?);
                 (target, symbol) = symbols.resolve(id.object, high.symbol, section, high)?;
             }
             Kind::Add | Kind::Sub => {
                 let count = |wanted| {
-                    let same = |x: &&Relocation| x.offset == r.offset && isa.kind(x.r_type) == Some(wanted);
+                    let same = |x: &&Relocation| {
+                        x.offset == r.offset && isa.kind(x.r_type) == Some(wanted)
+                    };
                     section.relocations.iter().filter(same).count()
                 };
                 if count(Kind::Add) != count(Kind::Sub) {
@@ -196,7 +222,9 @@ fn resolve<'a>(
             }
         };
         let (formula, to) = match (kind_of, r.literal) {
-            (_, Some(Literal::Constant(word))) => (Formula::From(from), To::Slot(Slot::Constant(word))),
+            (_, Some(Literal::Constant(word))) => {
+                (Formula::From(from), To::Slot(Slot::Constant(word)))
+            }
             (_, Some(Literal::Address { symbol: of, addend })) => {
                 let (held, name) = symbols.resolve(id.object, of, section, r)?;
                 symbol = name;
@@ -209,9 +237,18 @@ fn resolve<'a>(
             (Kind::SlotGot, _) => (Formula::FromSlots, To::Slot(Slot::Address(target, 0))),
             (Kind::Add, _) => (Formula::Add, To::Target(target)),
             (Kind::Sub, _) => (Formula::Sub, To::Target(target)),
-            (Kind::Near | Kind::Low | Kind::None | Kind::Align, _) => (Formula::From(from), To::Target(target)),
+            (Kind::Near | Kind::Low | Kind::None | Kind::Align, _) => {
+                (Formula::From(from), To::Target(target))
+            }
         };
-        fixups.push(Fixup { offset: r.offset, r_type: r.r_type, formula, to, addend, symbol });
+        fixups.push(Fixup {
+            offset: r.offset,
+            r_type: r.r_type,
+            formula,
+            to,
+            addend,
+            symbol,
+        });
     }
     Ok(fixups)
 }

@@ -46,11 +46,21 @@ fn run() -> Result<bool, Box<dyn std::error::Error>> {
     if options.files.is_empty() {
         return Err("no input files; see mpy-link --help".into());
     }
-    if options.sizes { sizes(&options.files) } else { link_files(&options) }
+    if options.sizes {
+        sizes(&options.files)
+    } else {
+        link_files(&options)
+    }
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let mut o = Options { arch: None, out: None, map: false, sizes: false, files: Vec::new() };
+    let mut o = Options {
+        arch: None,
+        out: None,
+        map: false,
+        sizes: false,
+        files: Vec::new(),
+    };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
@@ -67,19 +77,48 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::Read { path: path.into(), source })
+    fs::read(path).map_err(|source| Error::Read {
+        path: path.into(),
+        source,
+    })
 }
 
 fn link_files(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
-    let arch = Architecture::named(options.arch.as_deref().ok_or("--arch is missing; see mpy-link --help")?)?;
-    let out = options.out.as_deref().ok_or("-o is missing; see mpy-link --help")?;
-    let name = out.file_name().and_then(|n| n.to_str()).ok_or("-o needs a file name in UTF-8")?;
+    let arch = Architecture::named(
+        options
+            .arch
+            .as_deref()
+            .ok_or("--arch is missing; see mpy-link --help")?,
+    )?;
+    let out = options
+        .out
+        .as_deref()
+        .ok_or("-o is missing; see mpy-link --help")?;
+    let name = out
+        .file_name()
+        .and_then(|n| n.to_str())
+        .ok_or("-o needs a file name in UTF-8")?;
     // the file's name only: no path of the build goes into a message or the module
-    let names: Vec<_> = options.files.iter().map(|f| f.display().to_string()).collect();
-    let contents = options.files.iter().map(|f| read(f)).collect::<Result<Vec<_>, _>>()?;
-    let inputs: Vec<_> = names.iter().zip(&contents).map(|(name, data)| Input { name, data }).collect();
+    let names: Vec<_> = options
+        .files
+        .iter()
+        .map(|f| f.display().to_string())
+        .collect();
+    let contents = options
+        .files
+        .iter()
+        .map(|f| read(f))
+        .collect::<Result<Vec<_>, _>>()?;
+    let inputs: Vec<_> = names
+        .iter()
+        .zip(&contents)
+        .map(|(name, data)| Input { name, data })
+        .collect();
     let module = link(&arch, name, &inputs)?;
-    let failed = |source| Error::Write { path: out.into(), source };
+    let failed = |source| Error::Write {
+        path: out.into(),
+        source,
+    };
     // whole or not at all
     let partial = out.with_extension("mpy.partial");
     fs::write(&partial, &module.mpy).map_err(failed)?;
@@ -99,11 +138,18 @@ fn link_files(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
 
 fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
     let mut within = true;
-    println!("{:10} {:>7} {:>7} {:>7} {:>7}", "bytes", "text", "rodata", "bss", "file");
+    println!(
+        "{:10} {:>7} {:>7} {:>7} {:>7}",
+        "bytes", "text", "rodata", "bss", "file"
+    );
     for path in files {
         let s = Sizes::read(&path.display().to_string(), &read(path)?)?;
-        let arch = Architecture::numbered(s.code)?.ok_or_else(|| format!("{}: unknown architecture {}", path.display(), s.code))?;
-        println!("{:10} {:7} {:7} {:7} {:7}", arch.name, s.text, s.rodata, s.bss, s.file);
+        let arch = Architecture::numbered(s.code)?
+            .ok_or_else(|| format!("{}: unknown architecture {}", path.display(), s.code))?;
+        println!(
+            "{:10} {:7} {:7} {:7} {:7}",
+            arch.name, s.text, s.rodata, s.bss, s.file
+        );
         let Some(budget) = arch.budget else { continue };
         let checks = [
             ("text", s.text, budget.text),
@@ -114,7 +160,11 @@ fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
         for (what, size, limit) in checks {
             if size > limit {
                 within = false;
-                eprintln!("{}: {what} is {size} bytes, {} over its budget of {limit}: make it smaller or raise the budget in natmod/architectures.json", arch.name, size - limit);
+                eprintln!(
+                    "{}: {what} is {size} bytes, {} over its budget of {limit}: make it smaller or raise the budget in natmod/architectures.json",
+                    arch.name,
+                    size - limit
+                );
             }
         }
     }

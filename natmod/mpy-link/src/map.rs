@@ -25,7 +25,11 @@ impl fmt::Display for Entry {
             Region::Rodata => "rodata",
             Region::Bss => "bss",
         };
-        write!(f, "{:6} {region:6} {:#07x} {}", self.size, self.address, self.name)
+        write!(
+            f,
+            "{:6} {region:6} {:#07x} {}",
+            self.size, self.address, self.name
+        )
     }
 }
 
@@ -33,16 +37,27 @@ impl fmt::Display for Entry {
 pub fn map(objects: &[Object], layout: &Layout, word: usize) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (id, (region, address)) in &layout.sections {
-        let Some(object) = objects.get(id.object) else { continue };
-        let Some(section) = object.sections.get(&id.section) else { continue };
+        let Some(object) = objects.get(id.object) else {
+            continue;
+        };
+        let Some(section) = object.sections.get(&id.section) else {
+            continue;
+        };
         let mut rest = section.data.len();
         let mut add = |name: &str, offset: usize, size: usize| {
             let name = format!("{:#}", rustc_demangle::demangle(name));
-            entries.push(Entry { size, region: *region, address: address + offset, name });
+            entries.push(Entry {
+                size,
+                region: *region,
+                address: address + offset,
+                name,
+            });
         };
         let mut taken = Vec::new();
         for symbol in object.symbols.values() {
-            let Definition::Section { index, offset } = symbol.definition else { continue };
+            let Definition::Section { index, offset } = symbol.definition else {
+                continue;
+            };
             let (offset, size) = ((offset & !1) as usize, symbol.size as usize);
             if index == id.section && size > 0 && size <= rest && !taken.contains(&offset) {
                 taken.push(offset);
@@ -56,12 +71,30 @@ pub fn map(objects: &[Object], layout: &Layout, word: usize) -> Vec<Entry> {
     }
     if !layout.slots.is_empty() {
         let size = layout.slots.len() * word;
-        entries.push(Entry { size, region: Region::Text, address: layout.first_slot, name: "(slots)".into() });
+        entries.push(Entry {
+            size,
+            region: Region::Text,
+            address: layout.first_slot,
+            name: "(slots)".into(),
+        });
     }
-    for (region, size) in [(Region::Text, layout.text), (Region::Rodata, layout.rodata), (Region::Bss, layout.bss)] {
-        let used: usize = entries.iter().filter(|e| e.region == region).map(|e| e.size).sum();
+    for (region, size) in [
+        (Region::Text, layout.text),
+        (Region::Rodata, layout.rodata),
+        (Region::Bss, layout.bss),
+    ] {
+        let used: usize = entries
+            .iter()
+            .filter(|e| e.region == region)
+            .map(|e| e.size)
+            .sum();
         if size > used {
-            entries.push(Entry { size: size - used, region, address: 0, name: "(padding)".into() });
+            entries.push(Entry {
+                size: size - used,
+                region,
+                address: 0,
+                name: "(padding)".into(),
+            });
         }
     }
     entries.sort_by(|a, b| (b.size, a.region, a.address).cmp(&(a.size, b.region, b.address)));

@@ -30,7 +30,10 @@ pub fn write(arch: &Architecture, name: &str, image: &Image) -> Vec<u8> {
     o.extend(&image.text);
     let flag = |on: bool, flag| if on { flag } else { 0 };
     let (rodata, bss) = (image.rodata.len(), image.bss);
-    put_uint(&mut o, HAS_RELOCATIONS | flag(rodata > 0, HAS_RODATA) | flag(bss > 0, HAS_BSS));
+    put_uint(
+        &mut o,
+        HAS_RELOCATIONS | flag(rodata > 0, HAS_RODATA) | flag(bss > 0, HAS_BSS),
+    );
     for size in [rodata, bss].into_iter().filter(|s| *s > 0) {
         put_uint(&mut o, size);
     }
@@ -50,7 +53,11 @@ fn put_uint(o: &mut Vec<u8>, value: usize) {
 
 /// Each relocation is an operation: its lowest bit says that an address follows, else it is the next word.
 fn put_relocations(o: &mut Vec<u8>, word: usize, image: &Image) {
-    let mut all = image.relocations.iter().map(|((region, at), base)| (*region, at / word, *base)).peekable();
+    let mut all = image
+        .relocations
+        .iter()
+        .map(|((region, at), base)| (*region, at / word, *base))
+        .peekable();
     let mut next = None;
     while let Some((region, at, base)) = all.next() {
         let mut run = 1;
@@ -99,16 +106,27 @@ impl Sizes {
     /// # Errors
     /// [`Error::Mpy`] if `data` is not a native module of this version, as [`crate::link`] writes it.
     pub fn read(what: &str, data: &[u8]) -> Result<Self, Error> {
-        let bad = |why| Error::Mpy { what: what.into(), why };
+        let bad = |why| Error::Mpy {
+            what: what.into(),
+            why,
+        };
         let [b'M', VERSION, feature, SMALL_INT_BITS, rest @ ..] = data else {
-            return Err(bad("its header does not start with M, 6, the architecture and 31"));
+            return Err(bad(
+                "its header does not start with M, 6, the architecture and 31",
+            ));
         };
         if feature & 3 != SUB_VERSION || feature >> 2 == 0 {
             return Err(bad("no native code of sub-version 3"));
         }
         let mut r = Reader(rest);
-        let sizes = r.sizes().ok_or_else(|| bad("it is cut short or holds more than native code"))?;
-        Ok(Self { code: feature >> 2, file: data.len(), ..sizes })
+        let sizes = r
+            .sizes()
+            .ok_or_else(|| bad("it is cut short or holds more than native code"))?;
+        Ok(Self {
+            code: feature >> 2,
+            file: data.len(),
+            ..sizes
+        })
     }
 }
 
@@ -133,10 +151,25 @@ impl Reader<'_> {
         }
         self.skip(text >> 3)?;
         let flags = self.uint()?;
-        let rodata = if flags & HAS_RODATA != 0 { self.uint()? } else { 0 };
-        let bss = if flags & HAS_BSS != 0 { self.uint()? } else { 0 };
+        let rodata = if flags & HAS_RODATA != 0 {
+            self.uint()?
+        } else {
+            0
+        };
+        let bss = if flags & HAS_BSS != 0 {
+            self.uint()?
+        } else {
+            0
+        };
         self.skip(rodata)?;
-        (*self.0.last()? == END).then_some(Sizes { code: 0, qstrs, text: text >> 3, rodata, bss, file: 0 })
+        (*self.0.last()? == END).then_some(Sizes {
+            code: 0,
+            qstrs,
+            text: text >> 3,
+            rodata,
+            bss,
+            file: 0,
+        })
     }
 
     fn uint(&mut self) -> Option<usize> {

@@ -65,12 +65,21 @@ impl<'a, 'o> Symbols<'a, 'o> {
         let mut globals: HashMap<&str, Global> = HashMap::new();
         for (object, o) in objects.iter().enumerate() {
             for symbol in o.symbols.values() {
-                let Definition::Section { index, offset } = symbol.definition else { continue };
-                let id = SectionId { object, section: index };
+                let Definition::Section { index, offset } = symbol.definition else {
+                    continue;
+                };
+                let id = SectionId {
+                    object,
+                    section: index,
+                };
                 match symbol.binding {
                     Binding::Local => {}
                     Binding::Weak => {
-                        globals.entry(symbol.name).or_default().weak.get_or_insert((id, offset));
+                        globals
+                            .entry(symbol.name)
+                            .or_default()
+                            .weak
+                            .get_or_insert((id, offset));
                     }
                     Binding::Strong => {
                         let global = globals.entry(symbol.name).or_default();
@@ -87,9 +96,15 @@ impl<'a, 'o> Symbols<'a, 'o> {
 
     /// The definition of a global name: a strong one beats a weak one.
     pub fn global(&self, name: &str) -> Result<Option<(SectionId, i64)>, Error> {
-        let Some(global) = self.globals.get(name) else { return Ok(None) };
+        let Some(global) = self.globals.get(name) else {
+            return Ok(None);
+        };
         if let (Some((first, _)), Some(second)) = (global.strong, global.rival) {
-            let name_of = |id: SectionId| self.objects.get(id.object).map_or_else(String::new, |o| o.name.clone());
+            let name_of = |id: SectionId| {
+                self.objects
+                    .get(id.object)
+                    .map_or_else(String::new, |o| o.name.clone())
+            };
             return Err(Error::Duplicate {
                 symbol: name.into(),
                 first: name_of(first),
@@ -118,21 +133,35 @@ impl<'a, 'o> Symbols<'a, 'o> {
         };
         match (s.definition, s.binding) {
             (Definition::Section { index, offset }, Binding::Local) => {
-                return Ok((Target::Section(SectionId { object, section: index }, offset), s.name));
+                return Ok((
+                    Target::Section(
+                        SectionId {
+                            object,
+                            section: index,
+                        },
+                        offset,
+                    ),
+                    s.name,
+                ));
             }
             (Definition::Absolute, _) => return Err(unsupported(s.name, "an absolute address")),
             (Definition::Common, _) => {
-                return Err(unsupported(s.name, "a common symbol (compile C with -fno-common)"));
+                return Err(unsupported(
+                    s.name,
+                    "a common symbol (compile C with -fno-common)",
+                ));
             }
             _ => {}
         }
         if let Some((id, offset)) = self.global(s.name)? {
             return Ok((Target::Section(id, offset), s.name));
         }
-        runtime(s.name).map(|t| (t, s.name)).ok_or_else(|| Error::Undefined {
-            symbol: s.name.into(),
-            site: here.site(section, r),
-        })
+        runtime(s.name)
+            .map(|t| (t, s.name))
+            .ok_or_else(|| Error::Undefined {
+                symbol: s.name.into(),
+                site: here.site(section, r),
+            })
     }
 }
 
@@ -143,7 +172,10 @@ fn runtime(name: &str) -> Option<Target<'_>> {
         "_GLOBAL_OFFSET_TABLE_" => Some(Target::Slots),
         _ => match name.strip_prefix("MP_QSTR_") {
             Some(qstr) if !qstr.is_empty() => Some(Target::Qstr(qstr)),
-            _ => (FIRST_OBJECT..).zip(OBJECTS).find(|(_, n)| *n == name).map(|(i, _)| Target::FunTableSlot(i)),
+            _ => (FIRST_OBJECT..)
+                .zip(OBJECTS)
+                .find(|(_, n)| *n == name)
+                .map(|(i, _)| Target::FunTableSlot(i)),
         },
     }
 }

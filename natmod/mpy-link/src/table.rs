@@ -1,6 +1,9 @@
 //! The table of architectures, `natmod/architectures.json`.
 
-use crate::{Error, isa::{self, Isa}};
+use crate::{
+    Error,
+    isa::{self, Isa},
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -50,17 +53,27 @@ impl Architecture {
     pub fn all() -> Result<Vec<Self>, Error> {
         let table: BTreeMap<String, Self> =
             serde_json::from_str(include_str!("../../architectures.json"))?;
-        Ok(table.into_iter().map(|(name, arch)| Self { name, ..arch }).collect())
+        Ok(table
+            .into_iter()
+            .map(|(name, arch)| Self { name, ..arch })
+            .collect())
     }
 
     /// # Errors
     /// [`Error::UnknownArchitecture`] if the table has no such name.
     pub fn named(name: &str) -> Result<Self, Error> {
         let all = Self::all()?;
-        let known = all.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(" ");
+        let known = all
+            .iter()
+            .map(|a| a.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" ");
         all.into_iter()
             .find(|a| a.name == name)
-            .ok_or_else(|| Error::UnknownArchitecture { name: name.into(), known })
+            .ok_or_else(|| Error::UnknownArchitecture {
+                name: name.into(),
+                known,
+            })
     }
 
     /// The architecture of a .mpy header's number, if the table has it.

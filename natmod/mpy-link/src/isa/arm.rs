@@ -30,13 +30,15 @@ impl Isa for Arm {
                 let (high, low) = (u32::from(half(field)?), low()?);
                 let sign = high >> 10 & 1;
                 let (i1, i2) = (!(low >> 13 ^ sign) & 1, !(low >> 11 ^ sign) & 1);
-                let imm = sign << 24 | i1 << 23 | i2 << 22 | (high & 0x3ff) << 12 | (low & 0x7ff) << 1;
+                let imm =
+                    sign << 24 | i1 << 23 | i2 << 22 | (high & 0x3ff) << 12 | (low & 0x7ff) << 1;
                 sign_extend(imm, 25)
             }
             R_ARM_THM_JUMP19 => {
                 let (high, low) = (u32::from(half(field)?), low()?);
                 let (sign, j1, j2) = (high >> 10 & 1, low >> 13 & 1, low >> 11 & 1);
-                let imm = sign << 20 | j2 << 19 | j1 << 18 | (high & 0x3f) << 12 | (low & 0x7ff) << 1;
+                let imm =
+                    sign << 20 | j2 << 19 | j1 << 18 | (high & 0x3f) << 12 | (low & 0x7ff) << 1;
                 sign_extend(imm, 21)
             }
             R_ARM_THM_PC11 => sign_extend(u32::from(half(field)? & 0x7ff) << 1, 12),
@@ -61,7 +63,10 @@ impl Isa for Arm {
             R_ARM_THM_JUMP19 => {
                 let d = fit(distance, 21, 2)?;
                 let high = u32::from(half(field)?) & 0xfbc0 | (d >> 20 & 1) << 10 | d >> 12 & 0x3f;
-                let low = tail(field)? & 0xd000 | (d >> 18 & 1) << 13 | (d >> 19 & 1) << 11 | d >> 1 & 0x7ff;
+                let low = tail(field)? & 0xd000
+                    | (d >> 18 & 1) << 13
+                    | (d >> 19 & 1) << 11
+                    | d >> 1 & 0x7ff;
                 put_halves(field, high, low)
             }
             R_ARM_THM_PC11 => {

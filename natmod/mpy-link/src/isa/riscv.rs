@@ -26,17 +26,30 @@ impl Isa for Riscv {
 
     fn encode(&self, r_type: u32, field: &mut [u8], value: i64, _: i64) -> Result<(), Misfit> {
         // the low half is signed: the high half makes up for it
-        let high = |value: i64| Ok::<u32, Misfit>((fit(value, 32, 1)?.wrapping_add(0x800)) & 0xffff_f000);
+        let high =
+            |value: i64| Ok::<u32, Misfit>((fit(value, 32, 1)?.wrapping_add(0x800)) & 0xffff_f000);
         match r_type {
             R_RISCV_BRANCH => {
                 let d = fit(value, 13, 2)?;
                 let op = word(field)? & 0x01ff_f07f;
-                put_word(field, op | bits(d, 12, 1, 31) | bits(d, 5, 6, 25) | bits(d, 1, 4, 8) | bits(d, 11, 1, 7))
+                put_word(
+                    field,
+                    op | bits(d, 12, 1, 31)
+                        | bits(d, 5, 6, 25)
+                        | bits(d, 1, 4, 8)
+                        | bits(d, 11, 1, 7),
+                )
             }
             R_RISCV_JAL => {
                 let d = fit(value, 21, 2)?;
                 let op = word(field)? & 0xfff;
-                put_word(field, op | bits(d, 20, 1, 31) | bits(d, 1, 10, 21) | bits(d, 11, 1, 20) | bits(d, 12, 8, 12))
+                put_word(
+                    field,
+                    op | bits(d, 20, 1, 31)
+                        | bits(d, 1, 10, 21)
+                        | bits(d, 11, 1, 20)
+                        | bits(d, 12, 8, 12),
+                )
             }
             R_RISCV_CALL | R_RISCV_CALL_PLT => {
                 let auipc = word(field)? & 0xfff | high(value)?;
@@ -55,19 +68,32 @@ impl Isa for Riscv {
             }
             R_RISCV_PCREL_LO12_S => {
                 let op = word(field)? & 0x01ff_f07f;
-                put_word(field, op | bits(value as u32, 5, 7, 25) | bits(value as u32, 0, 5, 7))
+                put_word(
+                    field,
+                    op | bits(value as u32, 5, 7, 25) | bits(value as u32, 0, 5, 7),
+                )
             }
             R_RISCV_RVC_BRANCH => {
                 let d = fit(value, 9, 2)?;
                 let op = half(field)? & 0xe383;
-                let imm = bits(d, 8, 1, 12) | bits(d, 3, 2, 10) | bits(d, 6, 2, 5) | bits(d, 1, 2, 3) | bits(d, 5, 1, 2);
+                let imm = bits(d, 8, 1, 12)
+                    | bits(d, 3, 2, 10)
+                    | bits(d, 6, 2, 5)
+                    | bits(d, 1, 2, 3)
+                    | bits(d, 5, 1, 2);
                 put_half(field, op | imm as u16)
             }
             R_RISCV_RVC_JUMP => {
                 let d = fit(value, 12, 2)?;
                 let op = half(field)? & 0xe003;
-                let imm = bits(d, 11, 1, 12) | bits(d, 4, 1, 11) | bits(d, 8, 2, 9) | bits(d, 10, 1, 8)
-                    | bits(d, 6, 1, 7) | bits(d, 7, 1, 6) | bits(d, 1, 3, 3) | bits(d, 5, 1, 2);
+                let imm = bits(d, 11, 1, 12)
+                    | bits(d, 4, 1, 11)
+                    | bits(d, 8, 2, 9)
+                    | bits(d, 10, 1, 8)
+                    | bits(d, 6, 1, 7)
+                    | bits(d, 7, 1, 6)
+                    | bits(d, 1, 3, 3)
+                    | bits(d, 5, 1, 2);
                 put_half(field, op | imm as u16)
             }
             R_RISCV_ADD32 => {

@@ -34,13 +34,16 @@ impl Isa for Xtensa {
         }
         let [a, b, c] = *field.first_chunk().ok_or(Misfit::Truncated)?;
         let op = u32::from_le_bytes([a, b, c, 0]);
-        let to = place + value;
+        let to = place.wrapping_add(value);
         let coded = match (op & 15, op >> 4 & 3) {
             (1, _) => {
-                let distance = to - (place + 3 & !3);
+                let distance = to - ((place + 3) & !3);
                 // one-extended: reaches backwards only, 256 KiB
                 if distance >= 0 {
-                    return Err(Misfit::OutOfRange { value: distance, bits: 18 });
+                    return Err(Misfit::OutOfRange {
+                        value: distance,
+                        bits: 18,
+                    });
                 }
                 op & 0xff | fit(distance, 19, 4)? >> 2 << 8
             }
@@ -70,7 +73,9 @@ impl Isa for Xtensa {
         let mut lifted = Vec::new();
         for (index, section) in &object.sections {
             for (nth, r) in section.relocations.iter().enumerate() {
-                if r.r_type != R_XTENSA_SLOT0_OP || section.data.get(r.offset).is_none_or(|op| op & 15 != L32R) {
+                if r.r_type != R_XTENSA_SLOT0_OP
+                    || section.data.get(r.offset).is_none_or(|op| op & 15 != L32R)
+                {
                     continue;
                 }
                 let (at, offset) = parked(object, section, r)?;
@@ -80,19 +85,26 @@ impl Isa for Xtensa {
             }
         }
         for (index, nth, literal) in lifted {
-            let r = object.sections.get_mut(&index).and_then(|s| s.relocations.get_mut(nth));
+            let r = object
+                .sections
+                .get_mut(&index)
+                .and_then(|s| s.relocations.get_mut(nth));
             if let Some(r) = r {
                 r.literal = Some(literal);
                 r.addend = Some(0);
             }
         }
         for (index, mut offsets) in literals {
-            let Some(section) = object.sections.get_mut(&index) else { continue };
+            let Some(section) = object.sections.get_mut(&index) else {
+                continue;
+            };
             offsets.sort_unstable();
             offsets.dedup();
-            section.relocations.retain(|r| offsets.binary_search(&r.offset).is_err());
+            section
+                .relocations
+                .retain(|r| offsets.binary_search(&r.offset).is_err());
             for offset in offsets.into_iter().rev() {
-                if offset + 4 != section.data.len() {
+                if section.data.len().checked_sub(4) != Some(offset) {
                     break;
                 }
                 section.data.to_mut().truncate(offset);
@@ -107,26 +119,48 @@ fn parked(object: &Object, section: &Section, r: &Relocation) -> Result<(usize, 
     let symbol = object.symbol(r, section)?;
     match symbol.definition {
         Definition::Section { index, offset } => {
-            Ok((index, (offset + r.addend.unwrap_or(0)) as usize))
+            Ok((index, offset.wrapping_add(r.addend.unwrap_or(0)) as usize))
         }
-        _ => Err(Error::Undefined { symbol: symbol.name.into(), site: object.site(section, r) }),
+        _ => Err(Error::Undefined {
+            symbol: symbol.name.into(),
+            site: object.site(section, r),
+        }),
     }
 }
 
-fn read_literal(object: &Object, section: &Section, r: &Relocation, at: usize, offset: usize) -> Result<Literal, Error> {
+fn read_literal(
+    object: &Object,
+    section: &Section,
+    r: &Relocation,
+    at: usize,
+    offset: usize,
+) -> Result<Literal, Error> {
     let outside = || Error::OutsideSection {
         r_type: r.r_type,
-        symbol: object.sections.get(&at).map_or_else(String::new, |s| s.name.into()),
+        symbol: object
+            .sections
+            .get(&at)
+            .map_or_else(String::new, |s| s.name.into()),
         site: object.site(section, r),
     };
     let home = object.sections.get(&at).ok_or_else(outside)?;
-    let word = home.data.get(offset..).and_then(|d| d.first_chunk()).ok_or_else(outside)?;
+    let word = home
+        .data
+        .get(offset..)
+        .and_then(|d| d.first_chunk())
+        .ok_or_else(outside)?;
     let word = u32::from_le_bytes(*word);
-    Ok(match home.relocations.iter().find(|r| r.offset == offset && r.r_type == R_XTENSA_32) {
-        Some(of) => Literal::Address {
-            symbol: of.symbol,
-            addend: of.addend.unwrap_or(0) + i64::from(word as i32),
+    Ok(
+        match home
+            .relocations
+            .iter()
+            .find(|r| r.offset == offset && r.r_type == R_XTENSA_32)
+        {
+            Some(of) => Literal::Address {
+                symbol: of.symbol,
+                addend: of.addend.unwrap_or(0).wrapping_add(i64::from(word as i32)),
+            },
+            None => Literal::Constant(word),
         },
-        None => Literal::Constant(word),
-    })
+    )
 }
