@@ -44,6 +44,13 @@ fn connack_5() {
     assert_eq!(connack.properties.get(0x21), Some(Value::U16(10)));
     assert_eq!(connack.properties.get(0x22), None);
     assert!(parse(V5, &[0x20, 3, 0, 0x87, 0]).is_ok());
+    // from a server that knows 3.1.1 only
+    let Ok(Packet::Connack(connack)) = parse(V5, &[0x20, 2, 0, 1]) else {
+        panic!()
+    };
+    assert_eq!((connack.session_present, connack.reason), (false, 0x84));
+    refused(V5, &[0x20, 2, 1, 1], Error::ConnackFlags);
+    refused(V5, &[0x20, 3, 0, 1, 0], Error::BadReason);
     refused(V5, &[0x20, 3, 0, 5, 0], Error::BadReason);
     refused(V5, &[0x20, 3, 1, 0x87, 0], Error::ConnackFlags);
     refused(V5, &[0x20, 2, 0, 0], Error::Truncated);
