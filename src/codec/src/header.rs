@@ -29,32 +29,34 @@ impl PacketType {
     /// The type of a packet a client may receive, by the first byte. Checks the flags too, so that a bad packet
     /// is known before its body has come.
     pub fn received(version: Version, first: u8) -> Result<PacketType, Error> {
-        let packet_type = match (first >> 4, version) {
-            (2, _) => PacketType::Connack,
-            (3, _) => {
-                let qos = QoS::from_bits(first >> 1 & 3).ok_or(Error::BadQos)?;
-                return if first & 8 != 0 && qos == QoS::AtMostOnce {
-                    Err(Error::DupQos0)
-                } else {
-                    Ok(PacketType::Publish)
-                };
-            }
-            (4, _) => PacketType::Puback,
-            (5, _) => PacketType::Pubrec,
-            (6, _) => PacketType::Pubrel,
-            (7, _) => PacketType::Pubcomp,
-            (9, _) => PacketType::Suback,
-            (11, _) => PacketType::Unsuback,
-            (13, _) => PacketType::Pingresp,
-            (14, Version::V5) => PacketType::Disconnect,
-            (15, Version::V5) => PacketType::Auth,
-            (0 | 15, _) => return Err(Error::UnknownType),
+        let packet_type = match first >> 4 {
+            2 => PacketType::Connack,
+            3 => return PacketType::publish(first),
+            4 => PacketType::Puback,
+            5 => PacketType::Pubrec,
+            6 => PacketType::Pubrel,
+            7 => PacketType::Pubcomp,
+            9 => PacketType::Suback,
+            11 => PacketType::Unsuback,
+            13 => PacketType::Pingresp,
+            14 if version == Version::V5 => PacketType::Disconnect,
+            15 if version == Version::V5 => PacketType::Auth,
+            0 | 15 => return Err(Error::UnknownType),
             _ => return Err(Error::ServerOnly),
         };
         if packet_type as u8 == first {
             Ok(packet_type)
         } else {
             Err(Error::ReservedFlags)
+        }
+    }
+
+    /// PUBLISH, which has flags of its own (3.3.1).
+    fn publish(first: u8) -> Result<PacketType, Error> {
+        match QoS::from_bits(first >> 1 & 3) {
+            None => Err(Error::BadQos),
+            Some(QoS::AtMostOnce) if first & 8 != 0 => Err(Error::DupQos0),
+            Some(_) => Ok(PacketType::Publish),
         }
     }
 }

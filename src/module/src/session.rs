@@ -111,19 +111,13 @@ impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
     /// response_ms, max_repubs)`
     fn new(args: &[Obj]) -> Result<Session, Exception> {
-        let number = |i, max, error| uint(arg(args, i), max, error);
-        let ibufsize = number(1, 1 << 24, Exception::Value(c"IBUFSIZE must be 1 to 16777216"))?;
-        let max_packet = Exception::Value(c"max_packet must be up to 268435460 bytes");
-        let interval = Exception::Value(c"interval too long");
+        let range = Exception::Value(c"out of range: IBUFSIZE, max_packet or max_repubs");
+        let number = |i, max| uint(arg(args, i), max, range);
         let version = if arg(args, 0).is_true() { Version::V5 } else { Version::V3 };
-        let keep_alive = KeepAlive::new(
-            number(3, 1 << 29, interval)?,
-            number(4, 1 << 29, interval)?,
-            number(5, 1 << 29, interval)?,
-        );
-        let repubs = number(6, 255, Exception::Value(c"max_repubs must be 0 to 255"))? as u8;
-        let storage = Memory::new((ibufsize as usize).max(1))?;
-        let burst = BURST.max(ibufsize as usize);
+        let ibufsize = number(1, 1 << 24)?.max(1) as usize;
+        let max_packet = number(2, (1 << 28) + 4)?;
+        let keep_alive = KeepAlive::new(number(3, 1 << 29)?, number(4, 1 << 29)?, number(5, 1 << 29)?);
+        let state = State::new(version, keep_alive, number(6, 255)? as u8);
         Ok(Session {
             version,
             stream: None,
@@ -135,9 +129,9 @@ impl Session {
             failed: 0,
             reason: 0,
             current: None,
-            receiver: Receiver::new(storage, burst, number(2, (1 << 28) + 4, max_packet)?),
+            receiver: Receiver::new(Memory::new(ibufsize)?, BURST.max(ibufsize), max_packet),
             transmitter: Transmitter::new()?,
-            state: ManuallyDrop::new(State::new(version, keep_alive, repubs)),
+            state: ManuallyDrop::new(state),
             view: MemoryView::new()?,
             topic: Obj::none(),
         })
@@ -181,7 +175,7 @@ impl Session {
 
     /// Would `connect` with these arguments encode?
     fn check(_: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        Self::with_connect(args, |packet| encode(packet, None))?;
+        Self::with_connect(args, &mut |_| Ok(()))?;
         Ok(Obj::none())
     }
 
@@ -190,12 +184,13 @@ impl Session {
     fn connect(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let now = ticks(arg(args, 0));
         let args = args.get(1..).unwrap_or_default();
-        let len = Self::with_connect(args, |packet| {
-            let len = encode(packet, None)?;
-            let room = this.transmitter.reserve(len).map_err(|_| Exception::Memory)?;
-            encode(packet, Some(room))
+        Self::with_connect(args, &mut |packet| {
+            let len = packet.len().map_err(refused)?;
+            let room = this.transmitter.reserve(len)?;
+            packet.encode(room).map_err(refused)?;
+            this.transmitter.commit(len);
+            Ok(())
         })?;
-        this.transmitter.commit(len);
         this.clean = arg(args, 0).is_true();
         this.state.keep_alive.start(now);
         this.push(now);
@@ -206,14 +201,14 @@ impl Session {
     /// `TypeError`
     fn with_connect(
         args: &[Obj],
-        act: impl FnOnce(&Connect<'_>) -> Result<usize, Exception>,
-    ) -> Result<usize, Exception> {
+        act: &mut dyn FnMut(&Connect<'_>) -> Result<(), Exception>,
+    ) -> Result<(), Exception> {
         let client_id = buffer(arg(args, 1))?;
         let keep_alive = Exception::Value(c"keepalive must be 0 to 65535 seconds");
         let keep_alive = uint(arg(args, 2), 0xffff, keep_alive)? as u16;
         let (user, password) = (optional(arg(args, 3))?, optional(arg(args, 4))?);
         let will = WillArgument::new(arg(args, 5))?;
-        act(&Connect {
+        let packet = Connect {
             version: Version::V3,
             clean: arg(args, 0).is_true(),
             keep_alive,
@@ -222,7 +217,9 @@ impl Session {
             password: password.as_deref(),
             will: will.as_ref().map(WillArgument::will),
             properties: Properties::EMPTY,
-        })
+        };
+        packet.len().map_err(refused)?;
+        act(&packet)
     }
 
     /// `receive(now, callback, limit, copy)`: reads what is there and hands on
@@ -312,7 +309,7 @@ impl Session {
                 }
                 Packet::Ack(a) => {
                     // Its answer has to have room before anything changes.
-                    self.transmitter.reserve(ACK).map_err(|_| Exception::Memory)?;
+                    self.transmitter.reserve(ACK)?;
                     let reply = self.state.acknowledged(a.kind, a.pid, a.reason);
                     if reply.done {
                         answer = Some(done(a.pid, a.reason));
@@ -324,7 +321,7 @@ impl Session {
                 }
                 Packet::Suback(s) => {
                     let wait = if s.unsuback { Wait::Unsuback } else { Wait::Suback };
-                    if self.state.flights.subscribed(wait, s.pid) {
+                    if self.state.flights.finish(s.pid, wait) {
                         answer = Some(done(s.pid, worst(&s)));
                     }
                 }
@@ -357,7 +354,7 @@ impl Session {
         if let Some(current) = &self.current {
             let (len, qos, pid) = (current.len, current.qos, current.pid);
             if pid.is_some() {
-                self.transmitter.reserve(ACK).map_err(|_| Exception::Memory)?;
+                self.transmitter.reserve(ACK)?;
             }
             self.current = None;
             self.receiver.consume(len);
@@ -369,7 +366,7 @@ impl Session {
     }
 
     fn acknowledge(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Result<(), Exception> {
-        let room = self.transmitter.reserve(ACK).map_err(|_| Exception::Memory)?;
+        let room = self.transmitter.reserve(ACK)?;
         let len = ack(self.version, kind, pid, reason, room).map_err(refused)?;
         self.transmitter.commit(len);
         Ok(())
@@ -500,7 +497,7 @@ impl Session {
         // The payload goes with the head as far as a packet is copied at all.
         let part = payload.len().min(WHOLE.saturating_sub(len));
         let total = len + part;
-        this.transmitter.reserve(total).map_err(|_| Exception::Memory)?;
+        this.transmitter.reserve(total)?;
         let wait = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(Wait::Puback),
@@ -513,7 +510,7 @@ impl Session {
             head.pid = Some(pid);
             head.dup = dup;
         }
-        let room = this.transmitter.reserve(total).map_err(|_| Exception::Memory)?;
+        let room = this.transmitter.reserve(total)?;
         head.encode(room).map_err(refused)?;
         if let (Some(to), Some(from)) = (room.get_mut(len..), payload.get(..part)) {
             to.copy_from_slice(from);
@@ -558,11 +555,11 @@ impl Session {
         if !this.ready() {
             return Ok(Obj::int(BUSY));
         }
-        this.transmitter.reserve(len).map_err(|_| Exception::Memory)?;
+        this.transmitter.reserve(len)?;
         let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
             return Ok(Obj::int(BUSY));
         };
-        let room = this.transmitter.reserve(len).map_err(|_| Exception::Memory)?;
+        let room = this.transmitter.reserve(len)?;
         packet(pid, Some(room))?;
         this.transmitter.commit(len);
         this.requested(Some(pid), now)
@@ -583,7 +580,7 @@ impl Session {
     }
 
     fn raw(&mut self, packet: &[u8]) -> Result<(), Exception> {
-        let room = self.transmitter.reserve(packet.len()).map_err(|_| Exception::Memory)?;
+        let room = self.transmitter.reserve(packet.len())?;
         room.copy_from_slice(packet);
         self.transmitter.commit(packet.len());
         Ok(())

@@ -2,7 +2,7 @@
 //! stream may have taken a part.
 use crate::memory::Memory;
 use micropython::{Exception, Obj, Stream, buffer, errno};
-use mqtt_codec::{OutOfMemory, Storage};
+use mqtt_codec::Storage;
 
 /// Capacity that is kept when all is written, in bytes.
 const REST: usize = 256;
@@ -58,17 +58,17 @@ impl Transmitter {
     /// Room for `len` more bytes, to be written and then kept by [`commit`].
     ///
     /// [`commit`]: Transmitter::commit
-    pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], OutOfMemory> {
+    pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Exception> {
         let end = self.end + len;
         if end > LIMIT {
-            return Err(OutOfMemory);
+            return Err(Exception::Memory);
         }
         if end > self.memory.bytes().len() {
             // All of it is kept, so that the positions stay right.
-            self.memory.resize(end, 0..self.end)?;
+            self.memory.0.resize(end, 0..self.end)?;
         }
         let room = self.memory.bytes_mut().get_mut(self.end..end);
-        room.ok_or(OutOfMemory)
+        room.ok_or(Exception::Memory)
     }
 
     /// `len` bytes were written to the room reserved.

@@ -124,20 +124,16 @@ impl Flights {
         Some(pid)
     }
 
-    /// Takes back a request that could not be written after all.
-    pub fn cancel(&mut self, pid: Pid) {
-        self.table.retain(|f| f.pid != pid);
-    }
-
     /// Nobody waits for this request any more. The identifier stays in use
     /// until the server answers or the connection ends; a QoS 2 exchange is
     /// still brought to its end.
     pub fn abandon(&mut self, pid: Pid) {
         if let Some(f) = self.get(pid) {
             f.abandoned = true;
+            if f.stale && f.wait != Wait::Pubcomp {
+                self.remove(pid);
+            }
         }
-        self.table
-            .retain(|f| !(f.abandoned && f.stale && f.wait != Wait::Pubcomp));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -156,47 +152,53 @@ impl Flights {
         }
     }
 
-    /// A SUBACK or UNSUBACK came in: does it end a request?
-    pub fn subscribed(&mut self, wait: Wait, pid: Pid) -> bool {
-        self.finish(pid, |f| f.wait == wait)
+    /// The answer to a request came in. True: somebody waits to be told.
+    pub fn finish(&mut self, pid: Pid, wait: Wait) -> bool {
+        match self.get(pid) {
+            Some(f) if f.wait == wait => {
+                let abandoned = f.abandoned;
+                self.remove(pid);
+                !abandoned
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Reply {
-        let failed = reason >= FAILURE;
-        match kind {
-            AckKind::Puback => Reply {
-                done: self.finish(pid, |f| f.wait == Wait::Puback),
-                answer: None,
-            },
-            AckKind::Pubcomp => Reply {
-                done: self.finish(pid, |f| f.wait == Wait::Pubcomp),
-                answer: None,
-            },
+        let wait = match kind {
+            AckKind::Puback => Wait::Puback,
+            AckKind::Pubcomp => Wait::Pubcomp,
             // 4.3.3: a PUBREC that refuses ends the exchange, no PUBREL.
-            _ if failed => Reply {
-                done: self.finish(pid, |f| f.wait == Wait::Pubrec),
-                answer: None,
-            },
-            _ => {
-                let known = match self.get(pid) {
-                    Some(f) if matches!(f.wait, Wait::Pubrec | Wait::Pubcomp) => {
-                        f.wait = Wait::Pubcomp;
-                        f.stale = false;
-                        true
-                    }
-                    _ => false,
-                };
-                Reply {
-                    done: false,
-                    answer: Some((AckKind::Pubrel, found(known))),
-                }
-            }
+            _ if reason >= FAILURE => Wait::Pubrec,
+            _ => return self.received(pid),
+        };
+        Reply {
+            done: self.finish(pid, wait),
+            answer: None,
+        }
+    }
+
+    /// A PUBREC: the server has the message.
+    fn received(&mut self, pid: Pid) -> Reply {
+        let mut known = false;
+        if let Some(f) = self.get(pid)
+            && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp)
+        {
+            f.wait = Wait::Pubcomp;
+            f.stale = false;
+            known = true;
+        }
+        Reply {
+            done: false,
+            answer: Some((AckKind::Pubrel, found(known))),
         }
     }
 
     pub(crate) fn connected(&mut self, session_present: bool) {
-        self.table
-            .retain(|f| !f.abandoned || (session_present && f.wait == Wait::Pubcomp));
+        let gone = |f: &Flight| f.abandoned && !(session_present && f.wait == Wait::Pubcomp);
+        while let Some(pid) = self.table.iter().find(|f| gone(f)).map(|f| f.pid) {
+            self.remove(pid);
+        }
         for f in &mut self.table {
             f.stale = true;
             if !session_present && f.wait == Wait::Pubcomp {
@@ -252,15 +254,15 @@ impl Flights {
         Due::Nothing(next)
     }
 
+    #[inline(never)]
     fn get(&mut self, pid: Pid) -> Option<&mut Flight> {
         self.table.iter_mut().find(|f| f.pid == pid)
     }
 
-    /// Ends a request if `fits`. True: somebody waits to be told.
-    fn finish(&mut self, pid: Pid, fits: impl Fn(&Flight) -> bool) -> bool {
-        match self.table.iter().position(|f| f.pid == pid && fits(f)) {
-            Some(i) => !self.table.remove(i).abandoned,
-            None => false,
+    #[inline(never)]
+    fn remove(&mut self, pid: Pid) {
+        if let Some(i) = self.table.iter().position(|f| f.pid == pid) {
+            self.table.remove(i);
         }
     }
 
