@@ -15,7 +15,6 @@ pub(crate) enum Carrier {
     DisconnectIn = 32,
     /// DISCONNECT from the client
     DisconnectOut = 64,
-    Auth = 128,
 }
 
 const CONNACK: u8 = Carrier::Connack as u8;
@@ -25,19 +24,16 @@ const SUBACK: u8 = Carrier::Suback as u8;
 const UNSUBACK: u8 = Carrier::Unsuback as u8;
 const DISC_IN: u8 = Carrier::DisconnectIn as u8;
 const DISC: u8 = DISC_IN | Carrier::DisconnectOut as u8;
-const AUTH: u8 = Carrier::Auth as u8;
 
-/// Each reason code and the packets that may carry it.
+/// Each reason code and the packets that may carry it. AUTH has its own (3.15.2.1).
 #[rustfmt::skip]
-static TABLE: [(u8, u8); 43] = [
-    (0x00, CONNACK | PUBACK | PUBREL | SUBACK | UNSUBACK | DISC | AUTH), // success
+static TABLE: [(u8, u8); 41] = [
+    (0x00, CONNACK | PUBACK | PUBREL | SUBACK | UNSUBACK | DISC), // success
     (0x01, SUBACK),                                    // granted QoS 1
     (0x02, SUBACK),                                    // granted QoS 2
     (0x04, Carrier::DisconnectOut as u8),              // disconnect with will message
     (0x10, PUBACK),                                    // no matching subscribers
     (0x11, UNSUBACK),                                  // no subscription existed
-    (0x18, AUTH),                                      // continue authentication
-    (0x19, AUTH),                                      // re-authenticate
     (0x80, CONNACK | PUBACK | SUBACK | UNSUBACK | DISC), // unspecified error
     (0x81, CONNACK | DISC),                            // malformed packet
     (0x82, CONNACK | DISC),                            // protocol error

@@ -96,10 +96,13 @@ fuzz_target!(|data: &[u8]| {
                 Err(error) => assert_eq!(error, Error::PropertyNotHere),
             }
         }
-        Ok(Packet::Auth(packet @ Auth { properties, .. })) => {
+        Ok(Packet::Auth(packet @ Auth { reason, properties })) => {
             check_properties(body, properties);
-            let len = packet.encode(&mut out).unwrap();
-            assert_eq!(encoded_body(&out[..len]), body);
+            match packet.encode(&mut out) {
+                Ok(len) => assert_eq!(encoded_body(&out[..len]), body),
+                // only a server tells of success
+                Err(error) => assert_eq!((error, reason), (Error::BadReason, Auth::SUCCESS)),
+            }
         }
     }
 });

@@ -237,7 +237,10 @@ fn auth() {
         Ok(Packet::Auth(Auth { reason: 0, .. }))
     ));
     assert!(parse(V5, b"\xF0\x06\x18\x04\x15\0\x01m").is_ok());
-    refused(V5, b"\xF0\x06\x01\x04\x15\0\x01m", Error::BadReason);
+    for reason in [1, Auth::RE_AUTHENTICATE, 0x80] {
+        let packet = [b"\xF0\x06", &[reason][..], b"\x04\x15\0\x01m"].concat();
+        refused(V5, &packet, Error::BadReason);
+    }
     refused(V5, &[0xF0, 1, 0x18], Error::Truncated);
     refused(V5, &[0xF0, 2, 0x18, 0], Error::NoAuthMethod);
     refused(V5, b"\xF0\x06\x18\x04\x16\0\x01d", Error::NoAuthMethod);
@@ -308,7 +311,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(cases(50_000))]
+    #![proptest_config(cases(10_000))]
 
     #[test]
     fn any_bytes(version in version(), first: u8, body in body()) {

@@ -490,11 +490,6 @@ fn disconnect() {
 
 #[test]
 fn auth() {
-    let success = Auth {
-        reason: 0,
-        properties: Properties::EMPTY,
-    };
-    assert_eq!(encode(&success).unwrap(), [0xF0, 0]);
     let again = Auth {
         reason: 0x19,
         properties: block(b"\x15\0\x01m\x16\0\x02\0\xFF", Place::Auth),
@@ -508,8 +503,10 @@ fn auth() {
         properties: Properties::EMPTY,
     };
     assert_eq!(encode(&bare), Err(Error::NoAuthMethod));
-    let odd = Auth { reason: 1, ..again };
-    assert_eq!(encode(&odd), Err(Error::BadReason));
+    for reason in [Auth::SUCCESS, 1, 0x80] {
+        let odd = Auth { reason, ..again };
+        assert_eq!(encode(&odd), Err(Error::BadReason));
+    }
 }
 
 #[test]

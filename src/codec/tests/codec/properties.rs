@@ -264,7 +264,7 @@ fn by_the_kind_of_argument() {
 }
 
 proptest! {
-    #![proptest_config(cases(5_000))]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn round_trip(

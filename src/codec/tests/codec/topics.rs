@@ -100,7 +100,7 @@ fn nearly_utf8() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(cases(20_000))]
+    #![proptest_config(cases(10_000))]
 
     #[test]
     fn utf8_as_the_standard_library(name in nearly_utf8()) {
