@@ -319,6 +319,54 @@ fn xtensa_literals() {
     }
 }
 
+/// LLVM also parks literals that nothing loads: they are no part of the section they are in.
+#[test]
+fn xtensa_literals_not_in_use() {
+    let mut o = Made::new("xtensa");
+    // l32r, call0, l32r, ret
+    let code = [0x21, 0, 0, 0x05, 0, 0, 0x31, 0, 0, 0x80, 0, 0];
+    let init = o.code(".text.mpy_init", &code);
+    o.function("mpy_init", init, code.len() as u64);
+    // a function, then three words, of which the middle one is in use
+    let other = o.code(".text.other", &[&[0x80, 0, 0][..], &[0; 12]].concat());
+    let other_symbol = o.function("other", other, 3);
+    // a table of unknown size, then a word that is in use and one that is not
+    let constants = o.constants(
+        ".rodata.init",
+        &[0xee, 0xee, 0xee, 0xee, 0, 0, 0, 0, 0, 0, 0, 0],
+    );
+    let constants_symbol = o.global("constants", constants);
+    let (undefined, table) = (o.external("undefined"), o.external("mp_fun_table"));
+    for (home, offset, symbol) in [
+        (other, 3, undefined),
+        (other, 7, table),
+        (other, 11, undefined),
+        (constants, 4, constants_symbol),
+        (constants, 8, undefined),
+    ] {
+        o.relocate(home, offset, symbol, elf::R_XTENSA_32, 0);
+    }
+    for (at, symbol, addend) in [
+        (0, other_symbol, 7),
+        (3, other_symbol, 0),
+        (6, constants_symbol, 4),
+    ] {
+        o.relocate(init, at, symbol, elf::R_XTENSA_SLOT0_OP, addend);
+    }
+    let m = link_and_load("xtensa", &[&o.done()]);
+    assert_eq!(
+        m.text.len(),
+        4 + 8 + 12 + 3,
+        "a jump, two literals, mpy_init, other"
+    );
+    let slots = [m.points(4), m.points(8)];
+    assert!(
+        slots.contains(&"table+0x0".into()) && slots.contains(&"rodata+0x0".into()),
+        "{slots:?}"
+    );
+    assert_eq!(m.rodata, [0xee; 4]);
+}
+
 /// The collector frees the block of bss and rodata unless a word of the text holds the address of its head.
 #[test]
 fn split_block_is_held() {

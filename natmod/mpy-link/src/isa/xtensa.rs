@@ -1,10 +1,10 @@
 use super::{Isa, Kind, Misfit, fit, put, put_fit32};
 use crate::{
     Error,
-    input::{Definition, Literal, Object, Relocation, Section},
+    input::{Definition, Literal, Object, Relocation, Section, SectionKind},
 };
 use object::elf::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Xtensa, little endian, both ABIs.
 ///
@@ -69,7 +69,7 @@ impl Isa for Xtensa {
     }
 
     fn normalise(&self, object: &mut Object) -> Result<(), Error> {
-        let mut literals: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut literals: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         let mut lifted = Vec::new();
         for (index, section) in &object.sections {
             for (nth, r) in section.relocations.iter().enumerate() {
@@ -80,7 +80,7 @@ impl Isa for Xtensa {
                 }
                 let (at, offset) = parked(object, section, r)?;
                 let literal = read_literal(object, section, r, at, offset)?;
-                literals.entry(at).or_default().push(offset);
+                literals.entry(at).or_default().insert(offset);
                 lifted.push((*index, nth, literal));
             }
         }
@@ -94,23 +94,50 @@ impl Isa for Xtensa {
                 r.addend = Some(0);
             }
         }
-        for (index, mut offsets) in literals {
-            let Some(section) = object.sections.get_mut(&index) else {
-                continue;
-            };
-            offsets.sort_unstable();
-            offsets.dedup();
-            section
-                .relocations
-                .retain(|r| offsets.binary_search(&r.offset).is_err());
-            for offset in offsets.into_iter().rev() {
-                if section.data.len().checked_sub(4) != Some(offset) {
-                    break;
+        for (index, section) in &object.sections {
+            if section.kind == SectionKind::Code {
+                literals.entry(*index).or_default();
+            }
+        }
+        for (index, offsets) in literals {
+            let start = parking(object, index, &offsets);
+            if let Some(section) = object.sections.get_mut(&index) {
+                section
+                    .relocations
+                    .retain(|r| r.offset < start && !offsets.contains(&r.offset));
+                if start < section.data.len() {
+                    section.data.to_mut().truncate(start);
                 }
-                section.data.to_mut().truncate(offset);
             }
         }
         Ok(())
+    }
+}
+
+/// Where the literals begin that are parked at the end of a section, which may be more than are in use: behind the
+/// functions and objects of known size, else at the first literal in use.
+fn parking(object: &Object, index: usize, used: &BTreeSet<usize>) -> usize {
+    let Some(section) = object.sections.get(&index) else {
+        return 0;
+    };
+    let (mut end, mut label) = (0, 0);
+    for symbol in object.symbols.values() {
+        match symbol.definition {
+            Definition::Section { index: i, offset } if i == index => {
+                end = end.max((offset as usize).saturating_add(symbol.size as usize));
+                if symbol.name != section.name {
+                    label = label.max(offset as usize + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    let whole = section.data.len();
+    let first = used.first().copied().unwrap_or(whole);
+    match if end > 0 { end.min(first) } else { first } {
+        // something else stands among or behind the literals
+        start if start < label || first < end => whole,
+        start => start,
     }
 }
 

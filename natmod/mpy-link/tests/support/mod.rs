@@ -209,6 +209,14 @@ impl Made {
         self.symbol_as(name, section, value, false, SymbolScope::Dynamic)
     }
 
+    /// A function at the start of a section.
+    pub fn function(&mut self, name: &str, section: SectionId, size: u64) -> SymbolId {
+        let id = self.global(name, section);
+        let symbol = self.object.symbol_mut(id);
+        (symbol.size, symbol.kind) = (size, SymbolKind::Text);
+        id
+    }
+
     pub fn symbol_as(
         &mut self,
         name: &str,
