@@ -104,6 +104,15 @@ def _writable(s):  # A coroutine
     yield core._io_queue.queue_write(s)
 
 
+def _begin_connect(sock, address):
+    try:
+        sock.connect(address)
+    except OSError as e:
+        # Under way, or done: EISCONN is 106 or 127
+        if e.errno not in (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN, 106, 127):
+            raise
+
+
 # A request that waits for its answer: the packet that asks, and its outcome
 class _Request:
     def __init__(self, method, args):
@@ -204,16 +213,15 @@ class MQTT_base:
 
     async def _open(self):  # A connected socket
         er = None
-        for ai in socket.getaddrinfo(self.server, self.port, 0, socket.SOCK_STREAM):
+        addresses = socket.getaddrinfo(self.server, self.port, 0, socket.SOCK_STREAM)
+        for i, ai in enumerate(addresses):
             sock = socket.socket(*ai[:3])
             try:
                 sock.setblocking(False)
-                try:
-                    sock.connect(ai[-1])
-                except OSError as e:
-                    if e.errno not in (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN):
-                        raise
+                _begin_connect(sock, ai[-1])
                 await asyncio.wait_for_ms(_writable(sock), self._response_ms)
+                if i + 1 < len(addresses):  # Refused? The last one shows on writing
+                    _begin_connect(sock, ai[-1])
                 return sock
             except asyncio.TimeoutError:
                 er = OSError(errno.ETIMEDOUT)
@@ -328,16 +336,17 @@ class MQTT_base:
                     ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None
                 )
                 failures = 0
-            except MemoryError as e:
-                gc.collect()
-                failures += 1
-                if failures > 8:
+            except Exception as e:
+                if session.calling():  # It is the application's
+                    sys.print_exception(e)
+                    r = _MORE
+                elif isinstance(e, MemoryError) and failures < 8:
+                    gc.collect()
+                    failures += 1
+                    yield from asyncio.sleep_ms(20 * failures)
+                    continue
+                else:
                     return self._fail(e)
-                yield from asyncio.sleep_ms(20 * failures)
-                continue
-            except Exception as e:  # Of the application's callback
-                sys.print_exception(e)
-                r = _MORE
             if r >= _DONE:
                 self._finish(r >> 8, r & 0xFF)
             elif r == _CONNACK:

@@ -62,6 +62,8 @@ pub struct Session {
     blocked: bool,
     /// The stream failed while writing: a negative number.
     failed: isize,
+    /// The application's callback runs, or did when an exception passed.
+    calling: bool,
     reason: u8,
     current: Option<Current>,
     receiver: Receiver<Memory>,
@@ -101,6 +103,7 @@ class! {
             abandon(self, pid) = Session::abandon;
             new_pid(self) = Session::new_pid;
             idle(self, now) = Session::idle;
+            calling(self) = Session::calling;
             reason(self) = Session::reason;
             codes(self) = Session::codes;
         }
@@ -127,6 +130,7 @@ impl Session {
             clean: true,
             blocked: false,
             failed: 0,
+            calling: false,
             reason: 0,
             current: None,
             receiver: Receiver::new(Memory::new(ibufsize)?, BURST.max(ibufsize), max_packet),
@@ -230,7 +234,8 @@ impl Session {
     ///
     /// # Raises
     /// What the callback raises; the message then counts as delivered.
-    /// `MemoryError`: nothing is lost, call again.
+    /// `MemoryError`: nothing is lost, call again. What a stream raises: the
+    /// connection is over.
     fn receive(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let now = ticks(arg(args, 0));
         let callback = arg(args, 1);
@@ -240,6 +245,7 @@ impl Session {
         loop {
             match this.step(now, &mut limit, copy, &mut reads)? {
                 Step::Deliver(message) => {
+                    this.calling = true;
                     callback.call(&message);
                 }
                 Step::Return(answer) => {
@@ -261,6 +267,7 @@ impl Session {
         copy: bool,
         reads: &mut usize,
     ) -> Result<Step, Exception> {
+        self.calling = false;
         loop {
             self.finish_current()?;
             let (packet, len) = match self.receiver.peek(self.version) {
@@ -649,6 +656,11 @@ impl Session {
     fn idle(this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
         let last_rx = this.state.keep_alive.last_rx();
         Ok(Obj::uint(elapsed(ticks(now), last_rx) as usize))
+    }
+
+    /// Was it the callback that raised the exception that left `receive`?
+    fn calling(this: Native<Session>) -> Result<Obj, Exception> {
+        Ok(Obj::bool(this.calling))
     }
 
     /// The reason code of the last CONNACK.
