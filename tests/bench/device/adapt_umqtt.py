@@ -1,0 +1,21 @@
+# umqtt.simple: blocking, so one task and nothing beside it.
+from umqtt.simple import MQTTClient
+
+
+class Client:
+    def __init__(self, host, port, on_message):
+        self.client = MQTTClient("bench", host, port)
+        self.client.set_callback(lambda topic, message: on_message(message))
+
+    async def connect(self):
+        self.client.connect()
+
+    async def subscribe(self, topic, qos):
+        self.client.subscribe(topic, qos)
+
+    async def publish(self, topic, message, qos):
+        self.client.publish(topic, message, qos=qos)
+
+    async def wait(self, done):
+        while not done.is_set():
+            self.client.wait_msg()
