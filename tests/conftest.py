@@ -13,6 +13,8 @@ peer        A TCP server scripted in bytes: accept() gives a connection with exp
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
             quiet(seconds), `messages`.
 observers   More of them: observers(broker, version=5, ...).
+clients     Scripts that use the client: clients(server, script, config={...}), see fixtures/client.py.
+proxy       A TCP proxy in front of `broker`: cut(), hold(), release(), refuse(), listen(), `piece`, `accepted`.
 
 Whatever a fixture started ends with the test, also where it fails.
 """
@@ -21,9 +23,11 @@ import subprocess
 
 import pytest
 from fixtures.broker import Broker
+from fixtures.client import Clients
 from fixtures.micropython import RUNNER, MicroPython
 from fixtures.observer import Observer
 from fixtures.peer import Peer
+from fixtures.proxy import Proxy
 
 
 def pytest_addoption(parser):
@@ -93,3 +97,15 @@ def observers():
 @pytest.fixture
 def observer(observers, broker):
     return observers(broker)
+
+
+@pytest.fixture
+def clients(mp):
+    return Clients(mp)
+
+
+@pytest.fixture
+def proxy(broker):
+    p = Proxy(broker)
+    yield p
+    p.close()
