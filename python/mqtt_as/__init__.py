@@ -28,9 +28,11 @@ _WAIT = const(0)  # Nothing there: wait for the socket
 _MORE = const(1)  # The limit is reached
 _CLOSED = const(2)  # By the peer
 _CONNACK = const(3)
-_PONG = const(4)
+_DISCONNECT = const(4)  # From the broker (MQTT 5)
 _DONE = const(0x100)
-_BACKLOG = const(0x10000)  # In publish()'s answer: not all is written yet
+# What Session.publish() and the like answer beside the identifier
+_BACKLOG = const(0x10000)  # Added: not all is written yet
+_REFUSED = const(-0x100)  # Less a reason code: the broker said that it can't
 
 
 class MQTTException(Exception):
@@ -104,6 +106,10 @@ def _writable(s):  # A coroutine
     yield core._io_queue.queue_write(s)
 
 
+def _why(props):  # What a broker says in words
+    return ": " + props[0x1F] if props and 0x1F in props else ""
+
+
 def _begin_connect(sock, address):
     try:
         sock.connect(address)
@@ -128,7 +134,7 @@ class MQTT_base:
     REPUB_COUNT = 0
     DEBUG = False
 
-    def __init__(self, config):
+    def __init__(self, config=config):
         c = _defaults()
         c.update(config)
         if not c["server"]:
@@ -137,6 +143,8 @@ class MQTT_base:
         self._ssl = c["ssl"]
         self._ssl_params = c["ssl_params"]
         self.port = c["port"] or (8883 if self._ssl else 1883)
+        if not isinstance(self.port, int) or not 0 < self.port < 65536:
+            raise ValueError("config['port'] must be 1 to 65535, or 0 for the default")
         self.mqttv5 = c["mqttv5"]
         self._clean = c["clean"]
         self._clean_init = c["clean_init"]
@@ -163,7 +171,7 @@ class MQTT_base:
             self._response_ms,
             c["max_repubs"],
         )
-        self._core.check(True, *self._identity)
+        self._core.check(self._clean, *self._identity)
         if c["queue_len"] > 0:
             self.up = asyncio.Event()
             self.down = asyncio.Event()
@@ -173,6 +181,7 @@ class MQTT_base:
             self.queue = None
             self._cb = c["subs_cb"]
         self.lock = asyncio.Lock()
+        self.connack_properties = {}
         self.topic_alias_maximum = 0
         self._sock = None
         self._isconnected = False
@@ -251,6 +260,7 @@ class MQTT_base:
         self._drop()
         self.dprint("Connecting to %s port %s", self.server, self.port)
         sock = self._sock = await self._open()
+        self._check_stopped()
         if self._ssl:
             self._sock = self._secure(sock)
         self._wake.clear()
@@ -262,6 +272,7 @@ class MQTT_base:
         self._own(self._read())
         if not await self._ended(self._response_ms):
             raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
+        self._check_stopped()
         if self._error:
             raise self._error
         self._wake.clear()
@@ -272,11 +283,21 @@ class MQTT_base:
 
     def _accepted(self):  # CONNACK
         reason = self._core.reason()
+        props = self._core.properties() or {}
         if reason:
-            self._fail(OSError(-1, "Connection refused by the broker: 0x2002 %d" % reason))
-        else:
-            self.dprint("Connected")
-            self._wake.set()
+            msg = "Connection refused by the broker: 0x2002 %d" % reason
+            self._fail(OSError(-1, msg + _why(props)))
+            return
+        self.dprint("Connected")
+        self.connack_properties = props
+        self.topic_alias_maximum = props.get(0x22, 0)
+        if 0x12 in props:  # Assigned client identifier: ours from now on
+            self._identity = (props[0x12],) + self._identity[1:]
+        self._wake.set()
+
+    def _dismissed(self):  # DISCONNECT
+        msg = "disconnected by the broker: 0x%02x" % self._core.reason()
+        self._fail(OSError(-1, msg + _why(self._core.properties())))
 
     def _own(self, coro):  # A task that lives as long as the connection
         self._tasks.append(asyncio.create_task(_guard(coro, self._fail)))
@@ -290,6 +311,7 @@ class MQTT_base:
 
     # DISCONNECT, after which the broker closes. To close first could undo it
     async def _leave(self):
+        self._isconnected = False
         self._wake.clear()
         self._unsent(self._core.disconnect(ticks_ms()))
         await self._ended(min(500, self._response_ms))
@@ -315,6 +337,7 @@ class MQTT_base:
             except OSError:
                 pass
             self._sock = None
+        self._wake.set()
         self._pulse()
 
     # The reader: waits in asyncio's poll, takes what is there. A generator in
@@ -351,6 +374,8 @@ class MQTT_base:
                 self._finish(r >> 8, r & 0xFF)
             elif r == _CONNACK:
                 self._accepted()
+            elif r == _DISCONNECT:
+                return self._dismissed()
             elif r == _CLOSED:
                 return self._fail(OSError(errno.ECONNRESET, "closed by the broker"))
             elif r < 0:
@@ -446,7 +471,7 @@ class MQTT_base:
                 del self._requests[request.pid]
                 self._core.abandon(request.pid)
         if request.reason is None:
-            self._check_stopped()
+            raise OSError(errno.ENOTCONN, "disconnected before the broker answered")
         if request.reason >= 0x80:
             raise MQTTException("refused by the broker: 0x%02x" % request.reason, request.reason)
         return request.reason
@@ -544,13 +569,14 @@ def _wire_error(r):
 
 # Keeps up the connection and the link below it
 class MQTTClient(MQTT_base):
-    def __init__(self, config):
+    def __init__(self, config=config):
         super().__init__(config)
         self._link = make_link(config)
         self._sta_if = self._link.interface
         self._wifi_handler = config.get("wifi_coro", eliza)
         self._connect_handler = config.get("connect_coro", eliza)
         self._has_connected = False
+        self._connecting = asyncio.Lock()
         self._keeper = None
         self._handler = None  # The running connect_coro
         self._since = ticks_ms()
@@ -559,8 +585,11 @@ class MQTTClient(MQTT_base):
         await self._link.connect(quick)
 
     async def connect(self, *, quick=False):
-        if self._isconnected and self._keeper:
-            return
+        async with self._connecting:
+            if not (self._isconnected and self._keeper):
+                await self._connect_once(quick)
+
+    async def _connect_once(self, quick):
         _cancel(self._keeper)
         self._keeper = None
         self._stopped = False
@@ -645,7 +674,6 @@ class MQTTClient(MQTT_base):
     async def disconnect(self):
         self._release()
         if self._isconnected:
-            self._isconnected = False
             await self._leave()
         self._drop()
         self._end_requests()
