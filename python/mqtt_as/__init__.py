@@ -110,6 +110,10 @@ def _why(props):  # What a broker says in words
     return ": " + props[0x1F] if props and 0x1F in props else ""
 
 
+def _refusal(reason, props=None):
+    return MQTTException("refused by the broker: 0x%02x" % reason + _why(props), reason, props)
+
+
 def _begin_connect(sock, address):
     try:
         sock.connect(address)
@@ -125,8 +129,12 @@ class _Request:
         self.method = method
         self.args = args
         self.pid = 0
-        self.reason = None
+        self.reason = self.properties = None
         self.event = asyncio.Event()
+
+    def done(self, reason):
+        self.reason = reason
+        self.event.set()
 
 
 # One connection to the broker
@@ -447,10 +455,12 @@ class MQTT_base:
     async def _send(self, method, args):
         while True:
             self._check_stopped()
+            r = method(ticks_ms(), 0, *args)
+            if r >= 0:
+                return r
+            if r <= _REFUSED:
+                raise _refusal(_REFUSED - r)
             if self._isconnected:
-                r = method(ticks_ms(), 0, *args)
-                if r >= 0:
-                    return r
                 await self._turn.wait()
             else:
                 await self._connection()
@@ -473,14 +483,14 @@ class MQTT_base:
         if request.reason is None:
             raise OSError(errno.ENOTCONN, "disconnected before the broker answered")
         if request.reason >= 0x80:
-            raise MQTTException("refused by the broker: 0x%02x" % request.reason, request.reason)
+            raise _refusal(request.reason, request.properties)
         return request.reason
 
     def _finish(self, pid, reason):
         request = self._requests.pop(pid, None)
         if request:
-            request.reason = reason
-            request.event.set()
+            request.properties = self._core.properties() if self.mqttv5 else None
+            request.done(reason)
         self._resend()
         self._pulse()
 
@@ -491,6 +501,11 @@ class MQTT_base:
             self._core.abandon(pid)
             return True
         r = request.method(ticks_ms(), pid, *request.args)
+        if r <= _REFUSED:  # Another broker than before
+            del self._requests[pid]
+            self._core.abandon(pid)
+            request.done(_REFUSED - r)
+            return True
         if r < 0:
             return False
         if r & _BACKLOG:

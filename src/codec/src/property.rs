@@ -29,6 +29,8 @@ pub enum Place {
     DisconnectIn = 0x200,
     /// AUTH (3.15.2.2)
     Auth = 0x400,
+    /// No packet in particular: every property, and those repeat that do somewhere
+    Any = 0x7FF,
 }
 
 /// What values a property takes.
@@ -92,7 +94,7 @@ const SUBSCRIBE: u16 = Place::Subscribe as u16;
 const DISC_OUT: u16 = Place::DisconnectOut as u16;
 const DISC_IN: u16 = Place::DisconnectIn as u16;
 const AUTH: u16 = Place::Auth as u16;
-const ALL: u16 = 0x7FF;
+const ALL: u16 = Place::Any as u16;
 
 const SUBSCRIPTION_ID: u8 = 0x0B;
 const AUTH_METHOD: u8 = 0x15;
@@ -243,7 +245,7 @@ impl Checker {
             return Err(Error::PropertyNotHere);
         }
         let repeats = property.kind == Kind::Pair
-            || property.id == SUBSCRIPTION_ID && self.place == Place::PublishIn;
+            || property.id == SUBSCRIPTION_ID && self.place as u16 & PUB_IN != 0;
         if self.has_seen(property.id) && !repeats {
             return Err(Error::DuplicateProperty);
         }
@@ -297,6 +299,13 @@ impl<'a> Properties<'a> {
     /// The encoded block, without the property length.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.block
+    }
+
+    /// Writes the property length and the block to the front of `out`, if they fit, and returns their length.
+    pub fn frame(&self, out: &mut [u8]) -> usize {
+        let mut writer = Writer::new(out);
+        writer.block(*self);
+        writer.len()
     }
 
     /// Walks identifiers and values in the order of the packet.

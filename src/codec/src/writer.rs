@@ -127,6 +127,12 @@ impl<'b> Writer<'b> {
             return;
         }
         self.check(properties.check(place));
+        self.block(properties);
+    }
+
+    /// Property length and properties, unchecked.
+    pub(crate) fn block(&mut self, properties: Properties<'_>) {
+        let block = properties.as_bytes();
         // a longer block fails with the packet as a whole
         self.varint(block.len() as u32);
         self.raw(block);

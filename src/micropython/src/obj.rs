@@ -148,6 +148,15 @@ impl Obj {
         Self(unsafe { table!(obj_new_str(text.as_ptr().cast(), text.len())) })
     }
 
+    /// A `str` object with a copy of the text, which is to be UTF-8: no one checks.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    pub fn text(utf8: &[u8]) -> Self {
+        // SAFETY: pointer and length are those of a slice. What is not UTF-8 gives an odd string, nothing worse.
+        Self(unsafe { table!(obj_new_str(utf8.as_ptr().cast(), utf8.len())) })
+    }
+
     /// A `tuple` of the items.
     ///
     /// # Raises

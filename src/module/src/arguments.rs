@@ -1,6 +1,6 @@
 //! What Python passes, checked.
 use micropython::{Buffer, Exception, Obj, buffer};
-use mqtt_codec::{Error, QoS, Will};
+use mqtt_codec::{Error, Properties, QoS, Will};
 
 /// Argument `i`, or `None` where fewer were given.
 pub fn arg(args: &[Obj], i: usize) -> Obj {
@@ -66,17 +66,19 @@ impl WillArgument {
                     qos: qos(level)?,
                 }))
             }
-            _ => Err(Exception::Value(c"will must be (topic, message, retain, qos)")),
+            _ => Err(Exception::Value(
+                c"will must be (topic, message, retain, qos)",
+            )),
         }
     }
 
-    pub fn will(&self) -> Will<'_> {
+    pub fn will<'a>(&'a self, properties: Properties<'a>) -> Will<'a> {
         Will {
             topic: &self.topic,
             payload: &self.payload,
             qos: self.qos,
             retain: self.retain,
-            properties: mqtt_codec::Properties::EMPTY,
+            properties,
         }
     }
 }
@@ -95,6 +97,12 @@ pub fn refused(error: Error) -> Exception {
         Error::BadTopicFilter => c"bad topic filter",
         Error::PasswordWithoutUser => c"password without user",
         Error::EmptyClientId => c"empty client_id needs clean=True",
+        Error::BadOptions => c"bad subscription options",
+        Error::UnknownProperty => c"no such property",
+        Error::PropertyNotHere => c"property not for this packet",
+        Error::DuplicateProperty => c"property given twice",
+        Error::PropertyValue => c"property out of range",
+        Error::PropertyType => c"property of another type",
         _ => c"cannot be encoded",
     })
 }

@@ -14,11 +14,16 @@
 
 mod arguments;
 mod memory;
+mod properties;
 mod session;
 mod transmit;
 
 use session::Session;
 
 micropython::module! {
+    functions {
+        encode_properties(properties) = properties::encode_properties;
+        decode_properties(data, length) = properties::decode_properties;
+    }
     classes { Session }
 }

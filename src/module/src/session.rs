@@ -2,12 +2,13 @@
 //! a stream and the buffers and never waits.
 use crate::arguments::{WillArgument, arg, optional, qos, refused, ticks, uint};
 use crate::memory::Memory;
+use crate::properties::{Encoded, decoded};
 use crate::transmit::{Transmitter, WHOLE};
 use core::mem::ManuallyDrop;
 use micropython::{Exception, MemoryView, Native, Obj, Stream, buffer, class, errno};
 use mqtt_codec::{
-    AckKind, Connect, Encode, Filters, PINGREQ, Packet, Pid, Properties, PublishHead, QoS, Receiver,
-    Subscribe, Suback, Unsubscribe, Version, ack,
+    AckKind, Connect, Disconnect, Encode, Filters, PINGREQ, Packet, Pid, Place, Properties,
+    Publish, PublishHead, QoS, Receiver, Suback, Subscribe, Unsubscribe, Value, Version, ack,
 };
 use mqtt_session::{Due, Incoming, KeepAlive, Resend, Session as State, Wait, elapsed};
 
@@ -27,14 +28,70 @@ const WAIT: isize = 0;
 const MORE: isize = 1;
 const CLOSED: isize = 2;
 const CONNACK: isize = 3;
+const DISCONNECT: isize = 4;
 
 /// What `publish`, `subscribe` and `unsubscribe` answer beside the identifier.
 const BUSY: isize = -1;
+/// The server announced that it does not take this: less the reason code.
+const REFUSED: isize = -0x100;
 const BACKLOG: isize = 0x10000;
 
 /// Errors in sequence rather than in a packet; they follow the codec's.
 const UNEXPECTED: u8 = 50;
 const TOO_MANY: u8 = 51;
+const UNKNOWN_ALIAS: u8 = 52;
+
+/// Identifiers of properties that are looked at here (MQTT 5, 2.2.2.2).
+mod property {
+    pub const SUBSCRIPTION_ID: u8 = 0x0B;
+    pub const SERVER_KEEP_ALIVE: u8 = 0x13;
+    pub const RECEIVE_MAXIMUM: u8 = 0x21;
+    pub const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
+    pub const TOPIC_ALIAS: u8 = 0x23;
+    pub const MAXIMUM_QOS: u8 = 0x24;
+    pub const RETAIN_AVAILABLE: u8 = 0x25;
+    pub const MAXIMUM_PACKET_SIZE: u8 = 0x27;
+    pub const WILDCARD_AVAILABLE: u8 = 0x28;
+    pub const SUBSCRIPTION_ID_AVAILABLE: u8 = 0x29;
+    pub const SHARED_AVAILABLE: u8 = 0x2A;
+}
+
+/// What the server announced in its CONNACK (MQTT 5, 3.2.2.3).
+#[derive(Clone, Copy)]
+struct Limits {
+    packet: u32,
+    alias: u16,
+    qos: u8,
+    retain: bool,
+    wildcard: bool,
+    subscription_id: bool,
+    shared: bool,
+}
+
+impl Limits {
+    fn new(announced: Properties<'_>) -> Self {
+        let get = |id, default| number(announced, id).unwrap_or(default);
+        Limits {
+            packet: get(property::MAXIMUM_PACKET_SIZE, u32::MAX),
+            alias: get(property::TOPIC_ALIAS_MAXIMUM, 0) as u16,
+            qos: get(property::MAXIMUM_QOS, 2) as u8,
+            retain: get(property::RETAIN_AVAILABLE, 1) != 0,
+            wildcard: get(property::WILDCARD_AVAILABLE, 1) != 0,
+            subscription_id: get(property::SUBSCRIPTION_ID_AVAILABLE, 1) != 0,
+            shared: get(property::SHARED_AVAILABLE, 1) != 0,
+        }
+    }
+}
+
+/// The value of a property that is a number.
+fn number(properties: Properties<'_>, id: u8) -> Option<u32> {
+    match properties.get(id)? {
+        Value::Byte(n) => Some(n.into()),
+        Value::U16(n) => Some(n.into()),
+        Value::U32(n) | Value::Varint(n) => Some(n),
+        _ => None,
+    }
+}
 
 fn wire_error(error: u8) -> isize {
     -1000 - isize::from(error)
@@ -72,12 +129,16 @@ pub struct Session {
     state: ManuallyDrop<State>,
     view: MemoryView,
     /// The topic of the last message, to serve the next.
-    topic: Obj,
+    last_topic: Obj,
+    limits: Limits,
+    /// Topics by alias, as the server gives them; a list, or `None`.
+    aliases: Obj,
 }
 
 /// What `receive` does next.
 enum Step {
-    Deliver([Obj; 3]),
+    /// Topic, message, retained, properties
+    Deliver([Obj; 4]),
     Return(isize),
 }
 
@@ -106,6 +167,7 @@ class! {
             calling(self) = Session::calling;
             reason(self) = Session::reason;
             codes(self) = Session::codes;
+            properties(self) = Session::last_properties;
         }
     }
 }
@@ -116,10 +178,18 @@ impl Session {
     fn new(args: &[Obj]) -> Result<Session, Exception> {
         let range = Exception::Value(c"out of range: IBUFSIZE, max_packet or max_repubs");
         let number = |i, max| uint(arg(args, i), max, range);
-        let version = if arg(args, 0).is_true() { Version::V5 } else { Version::V3 };
+        let version = if arg(args, 0).is_true() {
+            Version::V5
+        } else {
+            Version::V3
+        };
         let ibufsize = number(1, 1 << 24)?.max(1) as usize;
         let max_packet = number(2, (1 << 28) + 4)?;
-        let keep_alive = KeepAlive::new(number(3, 1 << 29)?, number(4, 1 << 29)?, number(5, 1 << 29)?);
+        let keep_alive = KeepAlive::new(
+            number(3, 1 << 29)?,
+            number(4, 1 << 29)?,
+            number(5, 1 << 29)?,
+        );
         let state = State::new(version, keep_alive, number(6, 255)? as u8);
         Ok(Session {
             version,
@@ -137,7 +207,9 @@ impl Session {
             transmitter: Transmitter::new()?,
             state: ManuallyDrop::new(state),
             view: MemoryView::new()?,
-            topic: Obj::none(),
+            last_topic: Obj::none(),
+            limits: Limits::new(Properties::EMPTY),
+            aliases: Obj::none(),
         })
     }
 
@@ -178,8 +250,8 @@ impl Session {
     }
 
     /// Would `connect` with these arguments encode?
-    fn check(_: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        Self::with_connect(args, &mut |_| Ok(()))?;
+    fn check(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        this.with_connect(args, &mut |_| Ok(()))?;
         Ok(Obj::none())
     }
 
@@ -188,12 +260,10 @@ impl Session {
     fn connect(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let now = ticks(arg(args, 0));
         let args = args.get(1..).unwrap_or_default();
-        Self::with_connect(args, &mut |packet| {
-            let len = packet.len().map_err(refused)?;
-            let room = this.transmitter.reserve(len)?;
-            packet.encode(room).map_err(refused)?;
-            this.transmitter.commit(len);
-            Ok(())
+        let mut sender = this;
+        this.with_connect(args, &mut |packet| {
+            sender.aliases = aliases(packet.properties)?;
+            sender.send(packet)
         })?;
         this.clean = arg(args, 0).is_true();
         this.state.keep_alive.start(now);
@@ -204,6 +274,7 @@ impl Session {
     /// # Raises
     /// `TypeError`
     fn with_connect(
+        &self,
         args: &[Obj],
         act: &mut dyn FnMut(&Connect<'_>) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
@@ -212,18 +283,41 @@ impl Session {
         let keep_alive = uint(arg(args, 2), 0xffff, keep_alive)? as u16;
         let (user, password) = (optional(arg(args, 3))?, optional(arg(args, 4))?);
         let will = WillArgument::new(arg(args, 5))?;
+        let properties = self.properties(arg(args, 6), Place::Connect)?;
         let packet = Connect {
-            version: Version::V3,
+            version: self.version,
             clean: arg(args, 0).is_true(),
             keep_alive,
             client_id: &client_id,
             user: user.as_deref(),
             password: password.as_deref(),
-            will: will.as_ref().map(WillArgument::will),
-            properties: Properties::EMPTY,
+            will: will.as_ref().map(|will| will.will(Properties::EMPTY)),
+            properties: properties.get(Place::Connect),
         };
         packet.len().map_err(refused)?;
-        act(&packet)
+        act(&packet)?;
+        properties.free();
+        Ok(())
+    }
+
+    /// The properties of a packet to be sent; 3.1.1 has none.
+    ///
+    /// # Raises
+    /// `TypeError`
+    fn properties(&self, obj: Obj, place: Place) -> Result<Encoded, Exception> {
+        match self.version {
+            Version::V3 => Ok(Encoded::NONE),
+            Version::V5 => Encoded::new(obj, place),
+        }
+    }
+
+    /// Puts a packet behind what is still to be written.
+    fn send(&mut self, packet: &impl Encode) -> Result<(), Exception> {
+        let len = packet.len().map_err(refused)?;
+        let room = self.transmitter.reserve(len)?;
+        packet.encode(room).map_err(refused)?;
+        self.transmitter.commit(len);
+        Ok(())
     }
 
     /// `receive(now, callback, limit, copy)`: reads what is there and hands on
@@ -246,7 +340,8 @@ impl Session {
             match this.step(now, &mut limit, copy, &mut reads)? {
                 Step::Deliver(message) => {
                     this.calling = true;
-                    callback.call(&message);
+                    let n = if this.version == Version::V5 { 4 } else { 3 };
+                    callback.call(message.get(..n).unwrap_or_default());
                 }
                 Step::Return(answer) => {
                     this.push(now);
@@ -276,15 +371,19 @@ impl Session {
                     Some(answer) => return Ok(Step::Return(answer)),
                     None => continue,
                 },
-                Err(error) => return Ok(Step::Return(wire_error(error as u8))),
+                Err(error) => return self.bad(error as u8, error.reason_code()),
             };
             if *limit <= 0 {
                 return Ok(Step::Return(MORE));
             }
             *limit -= 1;
-            let mut current = Current { len, qos: QoS::AtMostOnce, pid: None };
+            let mut current = Current {
+                len,
+                qos: QoS::AtMostOnce,
+                pid: None,
+            };
             if self.connected == matches!(packet, Packet::Connack(_)) {
-                return Ok(Step::Return(wire_error(UNEXPECTED)));
+                return self.bad(UNEXPECTED, 0x82);
             }
             let mut answer = None;
             match packet {
@@ -293,10 +392,14 @@ impl Session {
                     current.pid = p.pid;
                     match self.state.incoming(p.qos, p.pid) {
                         Incoming::Duplicate => {}
-                        Incoming::TooMany => return Ok(Step::Return(wire_error(TOO_MANY))),
+                        Incoming::TooMany => return self.bad(TOO_MANY, 0x93),
                         Incoming::Deliver => {
-                            let topic = same_or_new(self.topic, p.topic);
+                            let topic = match self.topic(&p) {
+                                Ok(topic) => topic,
+                                Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
+                            };
                             let retain = Obj::bool(p.retain);
+                            let properties = decoded(p.properties);
                             let (from, to) = {
                                 let end = self.receiver.position() + len;
                                 (end - p.payload.len(), end)
@@ -308,15 +411,15 @@ impl Session {
                                 self.view.point_to(block, from..to)?;
                                 self.view.obj()
                             };
-                            self.topic = topic;
+                            self.last_topic = topic;
                             self.current = Some(current);
-                            return Ok(Step::Deliver([topic, payload, retain]));
+                            return Ok(Step::Deliver([topic, payload, retain, properties]));
                         }
                     }
                 }
                 Packet::Ack(a) => {
                     // Its answer has to have room before anything changes.
-                    self.transmitter.reserve(ACK)?;
+                    self.transmitter.reserve_answer(ACK)?;
                     let reply = self.state.acknowledged(a.kind, a.pid, a.reason);
                     if reply.done {
                         answer = Some(done(a.pid, a.reason));
@@ -327,27 +430,44 @@ impl Session {
                     }
                 }
                 Packet::Suback(s) => {
-                    let wait = if s.unsuback { Wait::Unsuback } else { Wait::Suback };
+                    let wait = if s.unsuback {
+                        Wait::Unsuback
+                    } else {
+                        Wait::Suback
+                    };
                     if self.state.flights.finish(s.pid, wait) {
                         answer = Some(done(s.pid, worst(&s)));
                     }
                 }
                 Packet::Pingresp => self.state.keep_alive.ponged(),
                 Packet::Connack(c) => {
-                    let present = c.session_present;
                     self.reason = c.reason;
                     if c.reason == 0 {
+                        let present = c.session_present;
                         if present && self.clean {
-                            return Ok(Step::Return(wire_error(UNEXPECTED)));
+                            return self.bad(UNEXPECTED, 0x82);
+                        }
+                        self.limits = Limits::new(c.properties);
+                        let (keep_alive, receive_maximum) = (
+                            number(c.properties, property::SERVER_KEEP_ALIVE),
+                            number(c.properties, property::RECEIVE_MAXIMUM),
+                        );
+                        let flights = &mut self.state.flights;
+                        flights.set_receive_maximum(receive_maximum.unwrap_or(0xffff) as u16);
+                        if let Some(seconds) = keep_alive {
+                            self.state.keep_alive.promise(seconds * 1000);
                         }
                         self.state.connected(present, now);
                         self.connected = true;
                     }
                     answer = Some(CONNACK);
                 }
-                Packet::Disconnect(_) | Packet::Auth(_) => {
-                    return Ok(Step::Return(wire_error(UNEXPECTED)));
+                Packet::Disconnect(d) => {
+                    self.reason = d.reason;
+                    answer = Some(DISCONNECT);
                 }
+                // Only who asked for a method of authentication gets it.
+                Packet::Auth(_) => return self.bad(UNEXPECTED, 0x82),
             }
             self.current = Some(current);
             if let Some(answer) = answer {
@@ -356,12 +476,47 @@ impl Session {
         }
     }
 
+    /// The topic of a message, by its alias if need be (MQTT 5, 3.3.2.3.4), or
+    /// the reason code to end the connection with.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    fn topic(&self, p: &Publish<'_>) -> Result<Obj, u8> {
+        let Some(alias) = number(p.properties, property::TOPIC_ALIAS) else {
+            return Ok(same_or_new(self.last_topic, p.topic));
+        };
+        if self.aliases.is_none() || alias as usize > self.aliases.len() {
+            return Err(0x94);
+        }
+        let at = Obj::int(alias as isize - 1);
+        if !p.topic.is_empty() {
+            let topic = same_or_new(self.last_topic, p.topic);
+            self.aliases.set_item(at, topic);
+            return Ok(topic);
+        }
+        let topic = self.aliases.item(at);
+        if topic.is_none() {
+            Err(0x82)
+        } else {
+            Ok(topic)
+        }
+    }
+
+    /// The peer breaks the protocol: MQTT 5 tells it why (4.13.1).
+    fn bad(&mut self, error: u8, reason: u8) -> Result<Step, Exception> {
+        if self.version == Version::V5 && self.connected {
+            let properties = Properties::EMPTY;
+            self.send(&(self.version, Disconnect { reason, properties }))?;
+        }
+        Ok(Step::Return(wire_error(error)))
+    }
+
     /// The packet handed on last is done with: acknowledge and drop it.
     fn finish_current(&mut self) -> Result<(), Exception> {
         if let Some(current) = &self.current {
             let (len, qos, pid) = (current.len, current.qos, current.pid);
             if pid.is_some() {
-                self.transmitter.reserve(ACK)?;
+                self.transmitter.reserve_answer(ACK)?;
             }
             self.current = None;
             self.receiver.consume(len);
@@ -471,7 +626,11 @@ impl Session {
     fn requested(&mut self, pid: Option<Pid>, now: u32) -> Result<Obj, Exception> {
         self.push(now);
         let pid = pid.map_or(0, |pid| pid.get() as isize);
-        let backlog = if self.transmitter.is_empty() { 0 } else { BACKLOG };
+        let backlog = if self.transmitter.is_empty() {
+            0
+        } else {
+            BACKLOG
+        };
         Ok(Obj::int(pid | backlog))
     }
 
@@ -487,6 +646,7 @@ impl Session {
         let message = arg(args, 3);
         let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
         let qos = qos(arg(args, 5))?;
+        let properties = this.properties(arg(args, 6), Place::PublishOut)?;
         let mut head = PublishHead {
             version: this.version,
             dup: false,
@@ -494,12 +654,22 @@ impl Session {
             qos,
             pid: (qos != QoS::AtMostOnce).then_some(Pid::MIN),
             topic: &topic,
-            properties: Properties::EMPTY,
+            properties: properties.get(Place::PublishOut),
             payload_len: payload.len(),
         };
         let len = head.len().map_err(refused)?;
         if !this.ready() {
             return Ok(Obj::int(BUSY));
+        }
+        let limits = &this.limits;
+        let alias = number(head.properties, property::TOPIC_ALIAS).unwrap_or(0);
+        if let Some(answer) = first(&[
+            (len + payload.len() > limits.packet as usize, 0x95),
+            (qos as u8 > limits.qos, 0x9b),
+            (head.retain && !limits.retain, 0x9a),
+            (alias > limits.alias.into(), 0x94),
+        ]) {
+            return Ok(answer);
         }
         // The payload goes with the head as far as a packet is copied at all.
         let part = payload.len().min(WHOLE.saturating_sub(len));
@@ -526,17 +696,42 @@ impl Session {
         if part < payload.len() {
             this.transmitter.follow(message, part);
         }
-        this.requested(head.pid, now)
+        let pid = head.pid;
+        properties.free();
+        this.requested(pid, now)
     }
 
     /// `subscribe(now, pid, topic, qos, properties)`: answers like `publish`.
     fn subscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let (filter, options) = (buffer(arg(args, 2))?, qos(arg(args, 3))? as u8);
         let version = this.version;
+        let encoded = this.properties(arg(args, 4), Place::Subscribe)?;
+        let properties = encoded.get(Place::Subscribe);
+        let limits = &this.limits;
+        let has_id = number(properties, property::SUBSCRIPTION_ID).is_some();
+        if this.connected
+            && let Some(answer) = first(&[
+                (has_id && !limits.subscription_id, 0xa1),
+                (filter.starts_with(b"$share/") && !limits.shared, 0x9e),
+                (
+                    filter.iter().any(|c| matches!(c, b'+' | b'#')) && !limits.wildcard,
+                    0xa2,
+                ),
+            ])
+        {
+            return Ok(answer);
+        }
         Self::request(this, args, Wait::Suback, &|pid, room| {
             let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, options));
-            let properties = Properties::EMPTY;
-            encode(&Subscribe { version, pid, properties, filters }, room)
+            encode(
+                &Subscribe {
+                    version,
+                    pid,
+                    properties,
+                    filters,
+                },
+                room,
+            )
         })
     }
 
@@ -544,10 +739,19 @@ impl Session {
     fn unsubscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let filter = buffer(arg(args, 2))?;
         let version = this.version;
+        let encoded = this.properties(arg(args, 3), Place::Unsubscribe)?;
+        let properties = encoded.get(Place::Unsubscribe);
         Self::request(this, args, Wait::Unsuback, &|pid, room| {
             let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, 0));
-            let properties = Properties::EMPTY;
-            encode(&Unsubscribe { version, pid, properties, filters }, room)
+            encode(
+                &Unsubscribe {
+                    version,
+                    pid,
+                    properties,
+                    filters,
+                },
+                room,
+            )
         })
     }
 
@@ -663,7 +867,25 @@ impl Session {
         Ok(Obj::bool(this.calling))
     }
 
-    /// The reason code of the last CONNACK.
+    /// The properties of the packet handed on just now: a dict or `None`.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    fn last_properties(this: Native<Session>) -> Result<Obj, Exception> {
+        let packet = match this.receiver.peek(this.version) {
+            Ok(Some((packet, _))) if this.current.is_some() => packet,
+            _ => return Ok(Obj::none()),
+        };
+        Ok(decoded(match packet {
+            Packet::Connack(p) => p.properties,
+            Packet::Ack(p) => p.properties,
+            Packet::Suback(p) => p.properties,
+            Packet::Disconnect(p) => p.properties,
+            _ => Properties::EMPTY,
+        }))
+    }
+
+    /// The reason code of the last CONNACK or DISCONNECT.
     fn reason(this: Native<Session>) -> Result<Obj, Exception> {
         Ok(Obj::uint(this.reason.into()))
     }
@@ -687,6 +909,27 @@ fn encode(packet: &impl Encode, room: Option<&mut [u8]>) -> Result<usize, Except
         Some(room) => packet.encode(room),
     }
     .map_err(refused)
+}
+
+/// The reason code of the first that holds, as an answer.
+fn first(refusals: &[(bool, isize)]) -> Option<Obj> {
+    let (_, reason) = refusals.iter().find(|refusal| refusal.0)?;
+    Some(Obj::int(REFUSED - reason))
+}
+
+/// Room for as many topic aliases as CONNECT allows the server (3.1.2.11.5).
+///
+/// # Raises
+/// `MemoryError`
+fn aliases(properties: Properties<'_>) -> Result<Obj, Exception> {
+    let Some(n) = number(properties, property::TOPIC_ALIAS_MAXIMUM) else {
+        return Ok(Obj::none());
+    };
+    let list = Obj::list_new();
+    for _ in 0..n {
+        list.list_append(Obj::none())?;
+    }
+    Ok(list)
 }
 
 /// The answer that a request is over.

@@ -60,15 +60,23 @@ impl Transmitter {
     /// [`commit`]: Transmitter::commit
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Exception> {
         let end = self.end + len;
-        if end > LIMIT {
-            return Err(Exception::Memory);
-        }
         if end > self.memory.bytes().len() {
             // All of it is kept, so that the positions stay right.
             self.memory.0.resize(end, 0..self.end)?;
         }
         let room = self.memory.bytes_mut().get_mut(self.end..end);
         room.ok_or(Exception::Memory)
+    }
+
+    /// Like [`reserve`], for an answer to the peer: `MemoryError` if it leaves
+    /// too many of them unread.
+    ///
+    /// [`reserve`]: Transmitter::reserve
+    pub fn reserve_answer(&mut self, len: usize) -> Result<&mut [u8], Exception> {
+        if self.end - self.start > LIMIT {
+            return Err(Exception::Memory);
+        }
+        self.reserve(len)
     }
 
     /// `len` bytes were written to the room reserved.

@@ -42,6 +42,14 @@ impl KeepAlive {
         }
     }
 
+    /// The server told the keep alive to use, in ms (MQTT 5, 3.2.2.3.14).
+    pub fn promise(&mut self, keep_alive: u32) {
+        self.keep_alive = keep_alive;
+        if keep_alive > 0 {
+            self.ping_interval = self.ping_interval.min(keep_alive / 4);
+        }
+    }
+
     /// A connection begins.
     pub fn start(&mut self, now: u32) {
         self.last_rx = now;

@@ -1,0 +1,197 @@
+//! Properties of MQTT 5 (2.2.2): a dict by identifier to bytes and back.
+//!
+//! Integers, flags included, are `int`; text is `str`, binary data `bytes`.
+//! User properties (0x26) are a dict, or a list of pairs where a name repeats;
+//! subscription identifiers (0x0B) an int, or a list of them.
+use crate::arguments::refused;
+use micropython::{Exception, GcBytes, Obj, buffer};
+use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
+
+const USER_PROPERTY: u8 = 0x26;
+const SUBSCRIPTION_ID: u8 = 0x0B;
+
+/// Properties of a packet to be sent, encoded on the Python heap.
+pub struct Encoded(GcBytes);
+
+impl Encoded {
+    pub const NONE: Encoded = Encoded(GcBytes::EMPTY);
+
+    /// From a dict or `None`.
+    ///
+    /// # Raises
+    /// `TypeError`
+    pub fn new(obj: Obj, place: Place) -> Result<Self, Exception> {
+        if obj.is_none() {
+            return Ok(Self::NONE);
+        }
+        if !obj.is_dict() {
+            return Err(Exception::Type(c"properties must be a dict or None"));
+        }
+        let mut measure = PropertyWriter::new(&mut [], place);
+        put_all(&mut measure, obj)?;
+        let mut bytes = GcBytes::new(measure.len())?;
+        let mut writer = PropertyWriter::new(&mut bytes, place);
+        put_all(&mut writer, obj)?;
+        writer.finish().map_err(refused)?;
+        Ok(Encoded(bytes))
+    }
+
+    /// What was encoded. It has been checked.
+    pub fn get(&self, place: Place) -> Properties<'_> {
+        Properties::parse(&self.0, place).unwrap_or_default()
+    }
+
+    pub fn free(self) {
+        self.0.free();
+    }
+}
+
+fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> {
+    const UNKNOWN: Exception = Exception::Value(c"no such property");
+    for key in dict.iter() {
+        let id = key.int_in(1, 0x7f, UNKNOWN)? as u8;
+        let value = dict.item(key);
+        if id == USER_PROPERTY {
+            let named = value.is_dict();
+            for item in value.iter() {
+                let (name, value) = if named {
+                    (item, value.item(item))
+                } else {
+                    (item.item(Obj::int(0)), item.item(Obj::int(1)))
+                };
+                let (name, value) = (buffer(name)?, buffer(value)?);
+                writer
+                    .put(id, Value::Pair(&name, &value))
+                    .map_err(refused)?;
+            }
+        } else if value.is_list() {
+            for item in value.iter() {
+                put(writer, id, item)?;
+            }
+        } else {
+            put(writer, id, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(writer: &mut PropertyWriter<'_>, id: u8, value: Obj) -> Result<(), Exception> {
+    match (buffer(value), mqtt_codec::kind(id)) {
+        // Flags as a single byte are the form of old.
+        (Ok(bytes), Some(mqtt_codec::Kind::Flag)) => match *bytes {
+            [flag] => writer.put_int(id, flag.into()),
+            _ => Err(Error::PropertyValue),
+        },
+        (Ok(bytes), _) => writer.put_bytes(id, &bytes),
+        (Err(_), _) => {
+            let number = value.to_int() as u32;
+            if !Obj::uint(number as usize).equals(value) {
+                return Err(refused(Error::PropertyValue));
+            }
+            writer.put_int(id, number)
+        }
+    }
+    .map_err(refused)
+}
+
+/// Properties as Python has them; `None` if there are none.
+///
+/// # Raises
+/// `MemoryError`
+pub fn decoded(properties: Properties<'_>) -> Obj {
+    if properties.is_empty() {
+        return Obj::none();
+    }
+    let dict = Obj::dict_new(4);
+    for (i, (id, value)) in properties.iter().enumerate() {
+        // The first of its kind stands for all.
+        if properties.iter().take(i).all(|p| p.0 != id) {
+            dict.set_item(Obj::int(id.into()), decoded_value(properties, id, value));
+        }
+    }
+    dict
+}
+
+/// The value of a property of which this is the first.
+fn decoded_value(properties: Properties<'_>, id: u8, value: Value<'_>) -> Obj {
+    match value {
+        Value::Pair(..) => pairs(properties),
+        Value::Str(text) => Obj::text(text),
+        Value::Bin(data) => Obj::bytes(data),
+        Value::Byte(n) => Obj::uint(n.into()),
+        Value::U16(n) => Obj::uint(n.into()),
+        Value::U32(n) | Value::Varint(n) => {
+            let first = Obj::uint(n as usize);
+            if id != SUBSCRIPTION_ID || properties.iter().filter(|p| p.0 == id).count() == 1 {
+                return first;
+            }
+            let list = Obj::list_new();
+            for (_, value) in properties.iter().filter(|p| p.0 == id) {
+                if let Value::Varint(n) = value {
+                    // It is a list.
+                    let _ = list.list_append(Obj::uint(n as usize));
+                }
+            }
+            list
+        }
+    }
+}
+
+/// The user properties: a dict, or a list of pairs if a name repeats.
+fn pairs(properties: Properties<'_>) -> Obj {
+    let user = || {
+        properties.iter().filter_map(|(_, value)| match value {
+            Value::Pair(name, value) => Some((name, value)),
+            _ => None,
+        })
+    };
+    let repeats = user()
+        .enumerate()
+        .any(|(i, (name, _))| user().take(i).any(|u| u.0 == name));
+    let all = if repeats {
+        Obj::list_new()
+    } else {
+        Obj::dict_new(1)
+    };
+    for (name, value) in user() {
+        let (name, value) = (Obj::text(name), Obj::text(value));
+        if repeats {
+            // It is a list.
+            let _ = all.list_append(Obj::tuple(&[name, value]));
+        } else {
+            all.set_item(name, value);
+        }
+    }
+    all
+}
+
+/// `encode_properties(properties)`: the property length and the properties, as
+/// they stand in a packet. `None`: none.
+///
+/// # Raises
+/// `TypeError`, `MemoryError`
+pub fn encode_properties(properties: Obj) -> Result<Obj, Exception> {
+    let encoded = Encoded::new(properties, Place::Any)?;
+    let block = encoded.get(Place::Any);
+    let mut bytes = GcBytes::new(block.frame(&mut []))?;
+    block.frame(&mut bytes);
+    encoded.free();
+    let framed = Obj::bytes(&bytes);
+    bytes.free();
+    Ok(framed)
+}
+
+/// `decode_properties(data, length)`: the first `length` bytes of `data`, which
+/// are properties without their length, as a dict or `None`.
+///
+/// # Raises
+/// `TypeError`, `MemoryError`
+pub fn decode_properties(data: Obj, length: Obj) -> Result<Obj, Exception> {
+    const BEYOND: Exception = Exception::Value(c"length beyond the data");
+    let bytes = buffer(data)?;
+    let length = length.int_in(0, bytes.len() as isize, BEYOND)? as usize;
+    let block = bytes.get(..length).ok_or(BEYOND)?;
+    Properties::parse(block, Place::Any)
+        .map(decoded)
+        .map_err(refused)
+}
