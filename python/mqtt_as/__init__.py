@@ -159,7 +159,7 @@ class MQTT_base:
         keepalive = int(_seconds(c, "keepalive", 0, 65535))
         ping = _seconds(c, "ping_interval", 0, 65535) or keepalive / 4 or 20
         if keepalive:
-            ping = min(ping, keepalive / 4)
+            ping = min(ping, keepalive)
         self._response_ms = int(_seconds(c, "response_time", 0.1, 65535) * 1000)
         # Of CONNECT: all but the clean session flag
         self._identity = (
@@ -281,8 +281,9 @@ class MQTT_base:
         if not await self._ended(self._response_ms):
             raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
         self._check_stopped()
-        if self._error:
-            raise self._error
+        er = self._error
+        if er:  # A TLS stream may raise other than OSError
+            raise er if isinstance(er, OSError) else OSError(-1, str(er))
         self._wake.clear()
         self._own(self._tick())
         self._isconnected = True
@@ -304,8 +305,15 @@ class MQTT_base:
         self._wake.set()
 
     def _dismissed(self):  # DISCONNECT
-        msg = "disconnected by the broker: 0x%02x" % self._core.reason()
-        self._fail(OSError(-1, msg + _why(self._core.properties())))
+        reason = self._core.reason()
+        props = self._core.properties()
+        er = MQTTException("disconnected by the broker: 0x%02x" % reason + _why(props), reason, props)
+        if reason == 0x8E:  # Another client took the session: no fight over it
+            self._taken_over(er)
+        self._fail(er)
+
+    def _taken_over(self, er):
+        pass
 
     def _own(self, coro):  # A task that lives as long as the connection
         self._tasks.append(asyncio.create_task(_guard(coro, self._fail)))
@@ -587,7 +595,7 @@ class MQTTClient(MQTT_base):
     def __init__(self, config=config):
         super().__init__(config)
         self._link = make_link(config)
-        self._sta_if = self._link.interface
+        self._sta_if = getattr(self._link, "interface", self._link)
         self._wifi_handler = config.get("wifi_coro", eliza)
         self._connect_handler = config.get("connect_coro", eliza)
         self._has_connected = False
@@ -678,6 +686,12 @@ class MQTTClient(MQTT_base):
         if self._isconnected and not self._link.isconnected():
             self._reconnect()
         return self._isconnected
+
+    def _taken_over(self, er):
+        self.dprint("%s", er)
+        self._release()
+        self._announce_down()
+        self._end_requests()
 
     def _release(self):
         self._stopped = True
