@@ -13,6 +13,7 @@
 )]
 
 mod arguments;
+mod limits;
 mod memory;
 mod properties;
 mod session;

@@ -1,6 +1,7 @@
 //! The class `Session`: one client's state and buffers. It moves bytes between
 //! a stream and the buffers and never waits.
 use crate::arguments::{WillArgument, arg, optional, qos, refused, ticks, uint};
+use crate::limits::{Limits, number, property};
 use crate::memory::Memory;
 use crate::properties::{Encoded, decoded};
 use crate::transmit::{Transmitter, WHOLE};
@@ -8,7 +9,7 @@ use core::mem::ManuallyDrop;
 use micropython::{Exception, MemoryView, Native, Obj, Stream, buffer, class, errno};
 use mqtt_codec::{
     AckKind, Connect, Disconnect, Encode, Filters, PINGREQ, Packet, Pid, Place, Properties,
-    Publish, PublishHead, QoS, Receiver, Suback, Subscribe, Unsubscribe, Value, Version, ack,
+    Publish, PublishHead, QoS, Receiver, Suback, Subscribe, Unsubscribe, Version, ack,
 };
 use mqtt_session::{Due, Incoming, KeepAlive, Resend, Session as State, Wait, elapsed};
 
@@ -41,58 +42,6 @@ const UNEXPECTED: u8 = 50;
 const TOO_MANY: u8 = 51;
 const UNKNOWN_ALIAS: u8 = 52;
 
-/// Identifiers of properties that are looked at here (MQTT 5, 2.2.2.2).
-mod property {
-    pub const SUBSCRIPTION_ID: u8 = 0x0B;
-    pub const SERVER_KEEP_ALIVE: u8 = 0x13;
-    pub const RECEIVE_MAXIMUM: u8 = 0x21;
-    pub const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
-    pub const TOPIC_ALIAS: u8 = 0x23;
-    pub const MAXIMUM_QOS: u8 = 0x24;
-    pub const RETAIN_AVAILABLE: u8 = 0x25;
-    pub const MAXIMUM_PACKET_SIZE: u8 = 0x27;
-    pub const WILDCARD_AVAILABLE: u8 = 0x28;
-    pub const SUBSCRIPTION_ID_AVAILABLE: u8 = 0x29;
-    pub const SHARED_AVAILABLE: u8 = 0x2A;
-}
-
-/// What the server announced in its CONNACK (MQTT 5, 3.2.2.3).
-#[derive(Clone, Copy)]
-struct Limits {
-    packet: u32,
-    alias: u16,
-    qos: u8,
-    retain: bool,
-    wildcard: bool,
-    subscription_id: bool,
-    shared: bool,
-}
-
-impl Limits {
-    fn new(announced: Properties<'_>) -> Self {
-        let get = |id, default| number(announced, id).unwrap_or(default);
-        Limits {
-            packet: get(property::MAXIMUM_PACKET_SIZE, u32::MAX),
-            alias: get(property::TOPIC_ALIAS_MAXIMUM, 0) as u16,
-            qos: get(property::MAXIMUM_QOS, 2) as u8,
-            retain: get(property::RETAIN_AVAILABLE, 1) != 0,
-            wildcard: get(property::WILDCARD_AVAILABLE, 1) != 0,
-            subscription_id: get(property::SUBSCRIPTION_ID_AVAILABLE, 1) != 0,
-            shared: get(property::SHARED_AVAILABLE, 1) != 0,
-        }
-    }
-}
-
-/// The value of a property that is a number.
-fn number(properties: Properties<'_>, id: u8) -> Option<u32> {
-    match properties.get(id)? {
-        Value::Byte(n) => Some(n.into()),
-        Value::U16(n) => Some(n.into()),
-        Value::U32(n) | Value::Varint(n) => Some(n),
-        _ => None,
-    }
-}
-
 fn wire_error(error: u8) -> isize {
     -1000 - isize::from(error)
 }
@@ -110,6 +59,8 @@ pub struct Session {
     stream: Option<Stream>,
     /// The stream holds back bytes that `poll` does not tell of (TLS).
     buffered: bool,
+    /// A stream written in Python reads, or raised while it did.
+    reading: bool,
     /// The last read took all there was.
     drained: bool,
     /// CONNACK came, with success.
@@ -134,6 +85,9 @@ pub struct Session {
     /// Topics by alias, as the server gives them; a list, or `None`.
     aliases: Obj,
 }
+
+/// Encodes a request with an identifier, or tells its length.
+type Packer<'a> = &'a dyn Fn(Pid, Option<&mut [u8]>) -> Result<usize, Exception>;
 
 /// What `receive` does next.
 enum Step {
@@ -195,6 +149,7 @@ impl Session {
             version,
             stream: None,
             buffered: false,
+            reading: false,
             drained: false,
             connected: false,
             clean: true,
@@ -235,6 +190,7 @@ impl Session {
     fn shut(&mut self) {
         self.stream = None;
         self.connected = false;
+        self.reading = false;
         self.drained = false;
         self.blocked = false;
         self.failed = 0;
@@ -336,6 +292,9 @@ impl Session {
         let mut limit = arg(args, 2).to_int();
         let copy = arg(args, 3).is_true();
         let mut reads = READS;
+        if this.reading {
+            return Err(Exception::Runtime(c"receive within receive"));
+        }
         loop {
             match this.step(now, &mut limit, copy, &mut reads)? {
                 Step::Deliver(message) => {
@@ -552,7 +511,10 @@ impl Session {
         *reads -= 1;
         let window = self.receiver.window().map_err(|_| Exception::Memory)?;
         let room = window.len();
-        match stream.read(window) {
+        self.reading = true;
+        let result = stream.read(window);
+        self.reading = false;
+        match result {
             Ok(0) => Ok(Some(CLOSED)),
             Ok(n) => {
                 self.receiver.commit(n);
@@ -646,7 +608,7 @@ impl Session {
         let message = arg(args, 3);
         let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
         let qos = qos(arg(args, 5))?;
-        let properties = this.properties(arg(args, 6), Place::PublishOut)?;
+        let encoded = this.properties(arg(args, 6), Place::PublishOut)?;
         let mut head = PublishHead {
             version: this.version,
             dup: false,
@@ -654,22 +616,20 @@ impl Session {
             qos,
             pid: (qos != QoS::AtMostOnce).then_some(Pid::MIN),
             topic: &topic,
-            properties: properties.get(Place::PublishOut),
+            properties: encoded.get(Place::PublishOut),
             payload_len: payload.len(),
         };
         let len = head.len().map_err(refused)?;
         if !this.ready() {
             return Ok(Obj::int(BUSY));
         }
-        let limits = &this.limits;
-        let alias = number(head.properties, property::TOPIC_ALIAS).unwrap_or(0);
-        if let Some(answer) = first(&[
-            (len + payload.len() > limits.packet as usize, 0x95),
-            (qos as u8 > limits.qos, 0x9b),
-            (head.retain && !limits.retain, 0x9a),
-            (alias > limits.alias.into(), 0x94),
-        ]) {
-            return Ok(answer);
+        let total = len + payload.len();
+        let properties = head.properties;
+        if let Some(reason) = this
+            .limits
+            .refuse_publish(total, qos, head.retain, properties)
+        {
+            return Ok(Obj::int(REFUSED - isize::from(reason)));
         }
         // The payload goes with the head as far as a packet is copied at all.
         let part = payload.len().min(WHOLE.saturating_sub(len));
@@ -697,7 +657,7 @@ impl Session {
             this.transmitter.follow(message, part);
         }
         let pid = head.pid;
-        properties.free();
+        encoded.free();
         this.requested(pid, now)
     }
 
@@ -707,19 +667,10 @@ impl Session {
         let version = this.version;
         let encoded = this.properties(arg(args, 4), Place::Subscribe)?;
         let properties = encoded.get(Place::Subscribe);
-        let limits = &this.limits;
-        let has_id = number(properties, property::SUBSCRIPTION_ID).is_some();
         if this.connected
-            && let Some(answer) = first(&[
-                (has_id && !limits.subscription_id, 0xa1),
-                (filter.starts_with(b"$share/") && !limits.shared, 0x9e),
-                (
-                    filter.iter().any(|c| matches!(c, b'+' | b'#')) && !limits.wildcard,
-                    0xa2,
-                ),
-            ])
+            && let Some(reason) = this.limits.refuse_subscribe(&filter, properties)
         {
-            return Ok(answer);
+            return Ok(Obj::int(REFUSED - isize::from(reason)));
         }
         Self::request(this, args, Wait::Suback, &|pid, room| {
             let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, options));
@@ -759,7 +710,7 @@ impl Session {
         mut this: Native<Session>,
         args: &[Obj],
         wait: Wait,
-        packet: &dyn Fn(Pid, Option<&mut [u8]>) -> Result<usize, Exception>,
+        packet: Packer<'_>,
     ) -> Result<Obj, Exception> {
         let now = ticks(arg(args, 0));
         let len = packet(Pid::MIN, None)?;
@@ -909,12 +860,6 @@ fn encode(packet: &impl Encode, room: Option<&mut [u8]>) -> Result<usize, Except
         Some(room) => packet.encode(room),
     }
     .map_err(refused)
-}
-
-/// The reason code of the first that holds, as an answer.
-fn first(refusals: &[(bool, isize)]) -> Option<Obj> {
-    let (_, reason) = refusals.iter().find(|refusal| refusal.0)?;
-    Some(Obj::int(REFUSED - reason))
 }
 
 /// Room for as many topic aliases as CONNECT allows the server (3.1.2.11.5).
