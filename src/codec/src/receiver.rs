@@ -162,8 +162,8 @@ impl<S: Storage> Receiver<S> {
     pub fn commit(&mut self, n: usize) {
         let capacity = self.storage.bytes().len();
         self.end = self.end.saturating_add(n).min(capacity);
-        // a packet that just fits fills the window and is no burst
-        self.filled = self.end == capacity && self.needed() != capacity;
+        // the rest of a packet that just fits fills the window too and is no burst
+        self.filled = self.end == capacity && (n == capacity || self.needed() != capacity);
         self.short_reads = if n < self.base {
             self.short_reads.saturating_add(1)
         } else {

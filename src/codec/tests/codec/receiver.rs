@@ -108,6 +108,29 @@ fn grows_with_bursts() {
 }
 
 #[test]
+fn keeps_what_bursts_need() {
+    let mut r = receiver(16, 32, 1000);
+    let burst = [publish(16, 1), publish(16, 2)].concat();
+    let mut rest = &burst[..];
+    read(&mut r, &mut rest, 32);
+    take(&mut r);
+    // the window was filled, so there is more to come, though by now all is taken
+    for _ in 0..20 {
+        let mut rest = &burst[..];
+        read(&mut r, &mut rest, 32);
+        take(&mut r);
+        assert!(r.is_empty());
+    }
+    assert_eq!(capacity(&r), 32);
+    for short in 0..8 {
+        assert_eq!((short, capacity(&r)), (short, 32));
+        read(&mut r, &mut &[0xD0, 0][..], 2);
+        take(&mut r);
+    }
+    assert_eq!(r.window().map(|window| window.len()), Ok(16));
+}
+
+#[test]
 fn keeps_what_recurring_packets_need() {
     let mut r = receiver(16, 100, 1000);
     for _ in 0..20 {

@@ -80,6 +80,7 @@ impl Storage for Memory {
             return Err(OutOfMemory);
         }
         assert!(capacity >= live.len(), "would lose bytes");
+        assert_ne!(capacity, self.bytes.len(), "to no purpose");
         let mut bytes = vec![0xEE; capacity];
         bytes[..live.len()].copy_from_slice(&self.bytes[live]);
         self.bytes = bytes;
