@@ -254,9 +254,7 @@ class MQTT_base:
         params = self._ssl_params
         for ctx in (self._ssl, params):
             if hasattr(ctx, "wrap_socket"):
-                return ctx.wrap_socket(
-                    sock, do_handshake_on_connect=False, **(params if ctx is not params else {})
-                )
+                return ctx.wrap_socket(sock, do_handshake_on_connect=False, **(params if ctx is not params else {}))
         import ssl
 
         params = dict(params)
@@ -371,9 +369,7 @@ class MQTT_base:
                     yield from asyncio.sleep_ms(0)  # Let a consumer make room
                     limit = queue.room() or 1
             try:
-                r = session.receive(
-                    ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None
-                )
+                r = session.receive(ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None)
                 failures = 0
             except Exception as e:
                 if session.calling():  # It is the application's
@@ -442,6 +438,7 @@ class MQTT_base:
                 if self._ssl:  # May be writable and yet wait for the peer
                     await asyncio.sleep_ms(5)
         self._draining = False
+        self._tasks.remove(core.cur_task)
         self._unsent(r)
         self._resend()
         self._pulse()
