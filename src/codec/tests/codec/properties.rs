@@ -228,6 +228,39 @@ fn unknown() {
 }
 
 #[test]
+fn any_place() {
+    let all: Vec<_> = SPECIFIED
+        .iter()
+        .map(|&(id, value, _)| (id, value))
+        .collect();
+    let block = write(Place::Any, &all).unwrap();
+    let parsed = Properties::parse(&block, Place::Any).unwrap();
+    assert_eq!(properties(parsed), all);
+    for (id, value, _) in SPECIFIED {
+        let mut twice = all.clone();
+        twice.push((id, value));
+        let repeats = id == 11 || id == 38;
+        assert_eq!(write(Place::Any, &twice).is_ok(), repeats, "{id}");
+    }
+}
+
+#[test]
+fn framed() {
+    assert_eq!(Properties::EMPTY.frame(&mut []), 1);
+    let mut out = [0xEE; 200];
+    assert_eq!(Properties::EMPTY.frame(&mut out), 1);
+    assert_eq!(out[..2], [0, 0xEE]);
+    let text = [b'a'; 130];
+    let block = write(Place::Ack, &[(31, Value::Str(&text))]).unwrap();
+    let reason = Properties::parse(&block, Place::Ack).unwrap();
+    assert_eq!(reason.frame(&mut []), 135);
+    assert_eq!(reason.frame(&mut out), 135);
+    assert_eq!(out[..2], [0x85, 1]);
+    assert_eq!(out[2..135], block);
+    assert_eq!(out[135], 0xEE);
+}
+
+#[test]
 fn by_the_kind_of_argument() {
     let mut block = [0xEE; 40];
     let mut writer = PropertyWriter::new(&mut block, Place::PublishIn);
