@@ -77,7 +77,7 @@ class Cargo(Step):
                 self.notes.append(f"{ignored} ignored")
 
     def story(self):
-        at = re.search(r"^failures:$|^error(\[|:)", self.output, re.M)
+        at = re.search(r"^failures:$|(^|\.\.\. )error(\[|:)", self.output, re.M)
         return "\n".join(self.output[at.start() :].splitlines()[:100]) if at else super().story()
 
 
@@ -126,8 +126,9 @@ def miri():
         return Absent(name, found.stderr.strip().splitlines()[-1])
     crates = [a for crate in MIRI_CRATES for a in ("-p", crate)]
     command = ["cargo", f"+{found.stdout.strip()}", "miri", "test", "--no-fail-fast", *crates]
-    # a folder of its own: not to wait for the lock of another cargo
-    return Cargo(name, *command, env={"CARGO_TARGET_DIR": str(ROOT / "target" / "miri")})
+    # A folder of its own: not to wait for the lock of another cargo. No isolation: proptest looks for cases that failed before.
+    flags = f"{os.environ.get('MIRIFLAGS', '')} -Zmiri-disable-isolation".strip()
+    return Cargo(name, *command, env={"CARGO_TARGET_DIR": str(ROOT / "target" / "miri"), "MIRIFLAGS": flags})
 
 
 def main():
