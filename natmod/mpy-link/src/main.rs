@@ -98,7 +98,6 @@ fn link_files(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
         .file_name()
         .and_then(|n| n.to_str())
         .ok_or("-o needs a file name in UTF-8")?;
-    // the file's name only: no path of the build goes into a message or the module
     let names: Vec<_> = options
         .files
         .iter()

@@ -73,8 +73,12 @@ fn many_qstrs_and_much_text() {
         .map(|i| format!("MP_QSTR_name_{i:03}_{}", "x".repeat(i)))
         .collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let mut sections = vec![words("mpy_init", false, 1, &names)];
-    sections[0] = words("mpy_init", false, 1, &[&names[..], &["big"]].concat());
+    let mut sections = vec![words(
+        "mpy_init",
+        false,
+        1,
+        &[&names[..], &["big"]].concat(),
+    )];
     let mut o = Made::new("x64");
     let big = o.code(".text.big", &vec![9; 70_000]);
     o.global("big", big);
