@@ -367,8 +367,8 @@ def test_default_configuration(mp):
     """
     documented = """
         clean True; clean_init True; keepalive 60; max_repubs 4; mqttv5 False; mqttv5_con_props None; password ;
-        ping_interval 0; port 0; queue_len 0; response_time 10; server None; ssid None; ssl False; ssl_params {}; user ; wifi_pw None;
-        will None; gateway False; True None; None None
+        ping_interval 0; port 0; queue_len 0; response_time 10; server None; ssid None; ssl False; ssl_params {}; user ;
+        wifi_pw None; will None; gateway False; True None; None None
     """
     lines = [line.strip() for line in mp(script).lines]
     missing = [item.strip() for item in documented.split(";") if item.strip() not in lines]

@@ -30,6 +30,8 @@ const MORE: isize = 1;
 const CLOSED: isize = 2;
 const CONNACK: isize = 3;
 const DISCONNECT: isize = 4;
+/// What `step` answers when a message is to be handed to the callback.
+const DELIVER: isize = 5;
 
 /// What `publish`, `subscribe` and `unsubscribe` answer beside the identifier.
 const BUSY: isize = -1;
@@ -54,9 +56,11 @@ struct Current {
     pid: Option<Pid>,
 }
 
+/// In an order that serves Thumb-1, which reaches bytes only in the first 32 of
+/// an object and words in the first 128: the tables come last.
+#[repr(C)]
 pub struct Session {
     version: Version,
-    stream: Option<Stream>,
     /// The stream holds back bytes that `poll` does not tell of (TLS).
     buffered: bool,
     /// A stream written in Python reads, or raised while it did.
@@ -68,33 +72,27 @@ pub struct Session {
     clean: bool,
     /// The stream took less than it was offered.
     blocked: bool,
-    /// The stream failed while writing: a negative number.
-    failed: isize,
     /// The application's callback runs, or did when an exception passed.
     calling: bool,
     reason: u8,
     current: Option<Current>,
-    receiver: Receiver<Memory>,
-    transmitter: Transmitter,
-    /// Its tables have destructors, if empty ones; the heap runs none.
-    state: ManuallyDrop<State>,
+    /// The stream failed while writing: a negative number.
+    failed: isize,
+    stream: Option<Stream>,
     view: MemoryView,
     /// The topic of the last message, to serve the next.
     last_topic: Obj,
-    limits: Limits,
     /// Topics by alias, as the server gives them; a list, or `None`.
     aliases: Obj,
+    transmitter: Transmitter,
+    receiver: Receiver<Memory>,
+    limits: Limits,
+    /// Its tables have destructors, if empty ones; the heap runs none.
+    state: ManuallyDrop<State>,
 }
 
 /// Encodes a request with an identifier, or tells its length.
 type Packer<'a> = &'a dyn Fn(Pid, Option<&mut [u8]>) -> Result<usize, Exception>;
-
-/// What `receive` does next.
-enum Step {
-    /// Topic, message, retained, properties
-    Deliver([Obj; 4]),
-    Return(isize),
-}
 
 class! {
     Session {
@@ -295,22 +293,22 @@ impl Session {
         if this.reading {
             return Err(Exception::Runtime(c"receive within receive"));
         }
+        let mut message = [Obj::none(); 4];
         loop {
-            match this.step(now, &mut limit, copy, &mut reads)? {
-                Step::Deliver(message) => {
-                    this.calling = true;
-                    let n = if this.version == Version::V5 { 4 } else { 3 };
-                    callback.call(message.get(..n).unwrap_or_default());
-                }
-                Step::Return(answer) => {
-                    this.push(now);
-                    return Ok(Obj::int(answer));
-                }
+            let answer = this.step(now, &mut limit, copy, &mut reads, &mut message)?;
+            if answer == DELIVER {
+                this.calling = true;
+                let n = if this.version == Version::V5 { 4 } else { 3 };
+                callback.call(message.get(..n).unwrap_or_default());
+            } else {
+                this.push(now);
+                return Ok(Obj::int(answer));
             }
         }
     }
 
-    /// Works on the receive buffer until there is something for Python.
+    /// Works on the receive buffer until there is something for Python: an
+    /// answer, or a message for the callback.
     ///
     /// # Raises
     /// `MemoryError`, with nothing changed.
@@ -320,20 +318,21 @@ impl Session {
         limit: &mut isize,
         copy: bool,
         reads: &mut usize,
-    ) -> Result<Step, Exception> {
+        message: &mut [Obj; 4],
+    ) -> Result<isize, Exception> {
         self.calling = false;
         loop {
             self.finish_current()?;
             let (packet, len) = match self.receiver.peek(self.version) {
                 Ok(Some(found)) => found,
                 Ok(None) => match self.read(now, reads)? {
-                    Some(answer) => return Ok(Step::Return(answer)),
+                    Some(answer) => return Ok(answer),
                     None => continue,
                 },
                 Err(error) => return self.bad(error as u8, error.reason_code()),
             };
             if *limit <= 0 {
-                return Ok(Step::Return(MORE));
+                return Ok(MORE);
             }
             *limit -= 1;
             let mut current = Current {
@@ -372,7 +371,8 @@ impl Session {
                             };
                             self.last_topic = topic;
                             self.current = Some(current);
-                            return Ok(Step::Deliver([topic, payload, retain, properties]));
+                            *message = [topic, payload, retain, properties];
+                            return Ok(DELIVER);
                         }
                     }
                 }
@@ -430,7 +430,7 @@ impl Session {
             }
             self.current = Some(current);
             if let Some(answer) = answer {
-                return Ok(Step::Return(answer));
+                return Ok(answer);
             }
         }
     }
@@ -462,12 +462,12 @@ impl Session {
     }
 
     /// The peer breaks the protocol: MQTT 5 tells it why (4.13.1).
-    fn bad(&mut self, error: u8, reason: u8) -> Result<Step, Exception> {
+    fn bad(&mut self, error: u8, reason: u8) -> Result<isize, Exception> {
         if self.version == Version::V5 && self.connected {
             let properties = Properties::EMPTY;
             self.send(&(self.version, Disconnect { reason, properties }))?;
         }
-        Ok(Step::Return(wire_error(error)))
+        Ok(wire_error(error))
     }
 
     /// The packet handed on last is done with: acknowledge and drop it.

@@ -69,6 +69,7 @@ impl Flight {
 }
 
 /// The table of requests in flight.
+#[repr(C)]
 pub struct Flights {
     version: Version,
     max_repubs: u8,

@@ -40,11 +40,14 @@ pub enum Incoming {
 }
 
 /// The state of one client's session with a server (MQTT 5, 4.1).
+///
+/// The tables come last: the nearer a field, the shorter the code.
+#[repr(C)]
 pub struct Session {
-    /// What we sent and the server has not answered.
-    pub flights: Flights,
     /// When to ping and when to give the connection up.
     pub keep_alive: KeepAlive,
+    /// What we sent and the server has not answered.
+    pub flights: Flights,
     // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3.
     received: Vec<u16, INBOUND>,
 }

@@ -420,7 +420,11 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 512 }))]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 2 } else { 512 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Over a line that loses, duplicates and breaks, QoS 1 arrives at least
     /// once and QoS 2 exactly once.
