@@ -73,7 +73,7 @@ impl Flight {
 pub struct Flights {
     version: Version,
     max_repubs: u8,
-    last: u16,
+    pub(crate) last: u16,
     // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
     receive_maximum: u16,
     pub(crate) table: Vec<Flight, IN_FLIGHT>,
