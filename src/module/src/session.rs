@@ -412,7 +412,7 @@ impl Session {
                             number(c.properties, property::RECEIVE_MAXIMUM),
                         );
                         let flights = &mut self.state.flights;
-                        flights.set_receive_maximum(receive_maximum.unwrap_or(0xffff) as u16);
+                        flights.set_receive_maximum(receive_maximum.map(|n| n as u16));
                         if let Some(seconds) = keep_alive {
                             self.state.keep_alive.promise(seconds * 1000);
                         }
@@ -654,7 +654,7 @@ impl Session {
         }
         this.transmitter.commit(total);
         if part < payload.len() {
-            this.transmitter.follow(message, part);
+            this.transmitter.follow(message, part..payload.len());
         }
         let pid = head.pid;
         encoded.free();

@@ -1,6 +1,7 @@
 //! Bytes on their way to the stream: whole packets, in order, of which the
 //! stream may have taken a part.
 use crate::memory::Memory;
+use core::ops::Range;
 use micropython::{Exception, Obj, Stream, buffer, errno};
 use mqtt_codec::Storage;
 
@@ -18,7 +19,8 @@ const LIMIT: usize = 8192;
 /// The end of a payload that is written from the application's object.
 struct Tail {
     owner: Obj,
-    from: usize,
+    /// The bytes of it that are still to be written.
+    part: Range<usize>,
     /// It comes before this byte of the buffer.
     at: usize,
 }
@@ -84,10 +86,10 @@ impl Transmitter {
         self.end += len;
     }
 
-    /// What follows the last bytes is the payload `owner`, from byte `from` on.
-    pub fn follow(&mut self, owner: Obj, from: usize) {
+    /// What follows the last bytes is that part of the payload `owner`.
+    pub fn follow(&mut self, owner: Obj, part: Range<usize>) {
         let at = self.end;
-        self.tail = Some(Tail { owner, from, at });
+        self.tail = Some(Tail { owner, part, at });
     }
 
     /// Offers what there is to the stream, in as few writes as it takes: how
@@ -100,11 +102,12 @@ impl Transmitter {
         while !self.is_empty() {
             let (n, all) = match &mut self.tail {
                 Some(tail) if tail.at == self.start => {
-                    // TypeError cannot be: it was read when it was given.
+                    // The application may have made it shorter in between: the
+                    // packet cannot be completed then.
                     let payload = buffer(tail.owner).map_err(|_| errno::EIO)?;
-                    let chunk = payload.get(tail.from..).unwrap_or_default();
+                    let chunk = payload.get(tail.part.clone()).ok_or(errno::EIO)?;
                     let n = write(stream, chunk)?;
-                    tail.from += n;
+                    tail.part.start += n;
                     let all = n == chunk.len();
                     if all {
                         self.tail = None;

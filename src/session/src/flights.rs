@@ -30,7 +30,7 @@ pub enum Wait {
 /// What an acknowledgement leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// The request with that identifier is over and its waiter to be told.
+    /// The request with that identifier is over.
     pub done: bool,
     /// The packet to answer with, and its reason code.
     pub answer: Option<(AckKind, u8)>,
@@ -81,19 +81,26 @@ pub struct Flights {
 
 impl Flights {
     pub(crate) fn new(version: Version, max_repubs: u8) -> Self {
-        Flights {
+        let mut flights = Flights {
             version,
             max_repubs,
             last: 0,
-            receive_maximum: u16::MAX,
+            receive_maximum: 0,
             table: Vec::new(),
-        }
+        };
+        flights.set_receive_maximum(None);
+        flights
     }
 
     /// What the server announced it takes of QoS 1 and 2 publications at one
-    /// time (1 to 65535).
-    pub fn set_receive_maximum(&mut self, n: u16) {
-        self.receive_maximum = n;
+    /// time (1 to 65535), if it did.
+    pub fn set_receive_maximum(&mut self, n: Option<u16>) {
+        self.receive_maximum = n.unwrap_or(match self.version {
+            // 3.1.1 can neither announce it nor refuse. This is what widespread
+            // servers take; QoS 2 messages beyond it are lost there.
+            Version::V3 => 20,
+            Version::V5 => u16::MAX,
+        });
     }
 
     /// Room for one more request? Not while older ones are to be sent again:
@@ -153,16 +160,13 @@ impl Flights {
         }
     }
 
-    /// The answer to a request came in. True: somebody waits to be told.
+    /// The answer to a request came in, if it was in flight and waits for that.
     pub fn finish(&mut self, pid: Pid, wait: Wait) -> bool {
-        match self.get(pid) {
-            Some(f) if f.wait == wait => {
-                let abandoned = f.abandoned;
-                self.remove(pid);
-                !abandoned
-            }
-            _ => false,
+        let done = self.get(pid).is_some_and(|f| f.wait == wait);
+        if done {
+            self.remove(pid);
         }
+        done
     }
 
     pub(crate) fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Reply {
@@ -237,8 +241,9 @@ impl Flights {
     pub(crate) fn due(&self, now: u32, response_time: u32, mut next: u32) -> Due {
         // MQTT 5, 4.4: nothing is sent again over a connection that lives.
         let resend = self.version == Version::V3;
-        for f in self.table.iter().filter(|f| !f.stale && !f.abandoned) {
+        for f in self.table.iter().filter(|f| !f.stale) {
             let tries = u32::from(self.max_repubs) + 1;
+            let resend = resend && !f.abandoned;
             let patience = if resend || !publication(f.wait) {
                 1
             } else {

@@ -145,7 +145,7 @@ fn inbound_qos2_is_bounded() {
 #[test]
 fn the_receive_maximum_counts_publications_only() {
     let mut s = session(Version::V5);
-    s.flights.set_receive_maximum(1);
+    s.flights.set_receive_maximum(Some(1));
     let p = s.flights.begin(Wait::Puback, 0).unwrap();
     assert_eq!(s.flights.begin(Wait::Pubrec, 0), None);
     assert!(s.flights.begin(Wait::Suback, 0).is_some());
@@ -199,10 +199,7 @@ fn the_abandoned_hold_their_identifier_until_answered() {
     s.flights.abandon(a);
     s.flights.abandon(b);
     assert_eq!(in_flight(&s), 2);
-    assert!(
-        !s.acknowledged(AckKind::Puback, a, 0).done,
-        "nobody to tell"
-    );
+    assert!(s.acknowledged(AckKind::Puback, a, 0).done);
     s.acknowledged(AckKind::Pubrec, b, 0);
     s.connected(true, 0);
     assert_eq!(
@@ -276,6 +273,28 @@ fn never_repeats_over_a_live_connection_in_5() {
     assert_eq!(s.due(4 * RESPONSE), Due::Nothing(RESPONSE));
     s.keep_alive.start(5 * RESPONSE);
     assert_eq!(s.due(5 * RESPONSE), Due::Dead);
+}
+
+#[test]
+fn an_abandoned_request_is_not_repeated_but_waited_for() {
+    let mut s = session(Version::V3);
+    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    s.flights.abandon(p);
+    s.keep_alive.start(4 * RESPONSE);
+    assert_eq!(s.due(4 * RESPONSE), Due::Nothing(RESPONSE));
+    s.keep_alive.start(5 * RESPONSE);
+    assert_eq!(s.due(5 * RESPONSE), Due::Dead);
+}
+
+#[test]
+fn without_an_announcement_3_1_1_keeps_to_what_servers_take() {
+    for (version, most) in [(Version::V3, 20), (Version::V5, IN_FLIGHT)] {
+        let mut s = session(version);
+        let begun = (0..99)
+            .map_while(|_| s.flights.begin(Wait::Pubrec, 0))
+            .count();
+        assert_eq!(begun, most);
+    }
 }
 
 /// A packet between the two ends of the model below.
