@@ -43,6 +43,7 @@ const BACKLOG: isize = 0x10000;
 const UNEXPECTED: u8 = 50;
 const TOO_MANY: u8 = 51;
 const UNKNOWN_ALIAS: u8 = 52;
+const CODES: u8 = 53;
 
 fn wire_error(error: u8) -> isize {
     -1000 - isize::from(error)
@@ -174,6 +175,7 @@ impl Session {
     fn open(mut this: Native<Session>, stream: Obj, buffered: Obj) -> Result<Obj, Exception> {
         let (stream, buffered) = (Stream::new(stream), buffered.is_true());
         this.shut();
+        this.transmitter.open();
         this.stream = Some(stream);
         this.buffered = buffered;
         Ok(Obj::none())
@@ -389,6 +391,11 @@ impl Session {
                     }
                 }
                 Packet::Suback(s) => {
+                    // One code for the one filter; an UNSUBACK of 3.1.1 has none.
+                    let codes = usize::from(!s.unsuback || self.version == Version::V5);
+                    if s.codes.len() != codes {
+                        return self.bad(CODES, 0x82);
+                    }
                     let wait = if s.unsuback {
                         Wait::Unsuback
                     } else {

@@ -30,6 +30,9 @@ pub struct Transmitter {
     start: usize,
     end: usize,
     tail: Option<Tail>,
+    /// A stream written in Python writes, or raised while it did: the memory
+    /// has to stay where it is.
+    writing: bool,
 }
 
 impl Transmitter {
@@ -39,7 +42,14 @@ impl Transmitter {
             start: 0,
             end: 0,
             tail: None,
+            writing: false,
         })
+    }
+
+    /// A new stream.
+    pub fn open(&mut self) {
+        self.writing = false;
+        self.reset();
     }
 
     /// Forgets what was not written.
@@ -47,7 +57,7 @@ impl Transmitter {
         self.start = 0;
         self.end = 0;
         self.tail = None;
-        if self.memory.bytes().len() > REST {
+        if !self.writing && self.memory.bytes().len() > REST {
             // A failure leaves the larger memory in place, which serves too.
             let _ = self.memory.resize(REST, 0..0);
         }
@@ -61,6 +71,9 @@ impl Transmitter {
     ///
     /// [`commit`]: Transmitter::commit
     pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Exception> {
+        if self.writing {
+            return Err(Exception::Runtime(c"session used by its own stream"));
+        }
         let end = self.end + len;
         if end > self.memory.bytes().len() {
             // All of it is kept, so that the positions stay right.
@@ -99,6 +112,19 @@ impl Transmitter {
     /// What a stream written in Python raises.
     pub fn flush(&mut self, stream: &Stream) -> Result<usize, i32> {
         let mut moved = 0;
+        if self.writing {
+            return Ok(0);
+        }
+        self.writing = true;
+        let result = self.offer(stream, &mut moved);
+        self.writing = false;
+        if self.is_empty() {
+            self.reset();
+        }
+        result.map(|()| moved)
+    }
+
+    fn offer(&mut self, stream: &Stream, moved: &mut usize) -> Result<(), i32> {
         while !self.is_empty() {
             let (n, all) = match &mut self.tail {
                 Some(tail) if tail.at == self.start => {
@@ -119,17 +145,16 @@ impl Transmitter {
                     let chunk = self.memory.bytes().get(self.start..end);
                     let chunk = chunk.unwrap_or_default();
                     let n = write(stream, chunk)?;
-                    self.start += n;
+                    self.start = (self.start + n).min(self.end);
                     (n, n == chunk.len())
                 }
             };
-            moved += n;
+            *moved += n;
             if !all {
-                return Ok(moved);
+                break;
             }
         }
-        self.reset();
-        Ok(moved)
+        Ok(())
     }
 }
 
