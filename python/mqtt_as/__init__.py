@@ -219,12 +219,12 @@ class MQTT_base:
     def rcv_pids(self):
         return set(self._requests)
 
-    def dprint(self, msg, *args):
+    def dprint(self, *args):  # As print, or a format and its values
         if self.DEBUG:
-            if args and isinstance(msg, str) and "%" in msg:
-                print(msg % args)
-            else:
-                print(msg, *args)
+            try:
+                print(args[0] % args[1:])
+            except (IndexError, TypeError, ValueError):
+                print(*args)
 
     # *** The connection ***
 
