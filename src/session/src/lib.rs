@@ -81,7 +81,7 @@ impl Session {
     /// What to do with a PUBLISH (4.3).
     pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
         match (qos, pid) {
-            (QoS::ExactlyOnce, Some(pid)) if self.received.contains(&pid.get()) => {
+            (QoS::ExactlyOnce, Some(pid)) if self.is_received(pid) => {
                 Incoming::Duplicate
             }
             (QoS::ExactlyOnce, _) if self.received.is_full() => Incoming::TooMany,
@@ -96,7 +96,7 @@ impl Session {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some((AckKind::Puback, pid)),
             QoS::ExactlyOnce => {
-                if !self.received.contains(&pid.get()) {
+                if !self.is_received(pid) {
                     // `incoming` saw to it that there is room.
                     let _ = self.received.push(pid.get());
                 }
@@ -119,6 +119,10 @@ impl Session {
             done: false,
             answer: Some((AckKind::Pubcomp, flights::found(known.is_some()))),
         }
+    }
+
+    fn is_received(&self, pid: Pid) -> bool {
+        self.received.iter().any(|&p| p == pid.get())
     }
 
     /// What the clock asks for.

@@ -44,6 +44,7 @@ fn one_read_many_packets() {
     let stream = [publish(10, 1), vec![0xD0, 0], publish(20, 2), vec![0xD0]].concat();
     read(&mut r, &mut &stream[..], 64);
     assert!(!r.is_empty());
+    let mut position = 0;
     for (length, wanted) in [
         (10, &stream[..10]),
         (2, &stream[10..12]),
@@ -53,7 +54,10 @@ fn one_read_many_packets() {
         // looking does not take
         assert_eq!(r.peek(V3), Ok(Some((packet, length))));
         assert_eq!(r.peek(V3), Ok(Some((packet, length))));
+        assert_eq!(r.position(), position);
+        assert_eq!(&r.storage().bytes[position..][..length], wanted);
         r.consume(length);
+        position += length;
     }
     assert_eq!(r.peek(V3), Ok(None));
     assert!(!r.is_empty());
@@ -118,10 +122,9 @@ fn keeps_what_bursts_need() {
     for _ in 0..20 {
         let mut rest = &burst[..];
         read(&mut r, &mut rest, 32);
-        take(&mut r);
-        assert!(r.is_empty());
+        assert_eq!(capacity(&r), 32);
+        assert_eq!(take(&mut r), 2);
     }
-    assert_eq!(capacity(&r), 32);
     for short in 0..8 {
         assert_eq!((short, capacity(&r)), (short, 32));
         read(&mut r, &mut &[0xD0, 0][..], 2);
