@@ -157,10 +157,10 @@ def test_dprint_of_the_application(clients, peer):
             client.dprint("%d %s", 2, "three")
             client.dprint(4, 5)
             client.dprint("100%")
-            client.dprint("50% of", 3)
+            client.dprint("50%", 3)
             client.dprint()
     """
-    assert clients(peer, script).out == "one\none 2 None\n2 three\n4 5\n100%\n50% of 3\n\n"
+    assert clients(peer, script).out == "one\none 2 None\n2 three\n4 5\n100%\n50% 3\n\n"
 
 
 def test_publication_time_outs(clients, broker, observers):
