@@ -732,9 +732,9 @@ class MQTTClient(MQTT_base):
             s.close()
 
 
-# Milliseconds before attempt n: at once, then doubling to half a minute
+# Milliseconds before attempt n: at once, then doubling to ten seconds
 def _backoff(n):
     from random import getrandbits
 
-    ms = min(30_000, 500 << min(n, 8)) if n else 100
+    ms = min(10_000, 250 << min(n, 6)) if n else 100
     return ms // 2 + getrandbits(8) * ms // 512
