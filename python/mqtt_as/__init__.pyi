@@ -1,0 +1,96 @@
+"""A resilient asyncio MQTT client for MicroPython.
+
+Topics are `str` (sent as UTF-8) or bytes. Times in `config` are in seconds.
+Properties of MQTT 5 are a dict by identifier (MQTT 5, 2.2.2.2): integers as
+int, text as str, binary data as bytes, user properties (0x26) as a dict or a
+list of pairs, subscription identifiers (0x0B) as an int or a list of them.
+"""
+
+import asyncio
+from typing import Any, AsyncIterator, Awaitable, Callable, Iterator, Optional, Union
+
+VERSION: tuple[int, int, int]
+IBUFSIZE: int
+"""Bytes of the receive buffer at rest, 1 to 16777216. Read at construction."""
+MSG_BYTES: bool
+"""False: callbacks get a memoryview of the receive buffer, valid until they return."""
+ESP32: bool
+ESP8266: bool
+RP2: bool
+PYBOARD: bool
+
+Data = Union[str, bytes, bytearray, memoryview]
+Properties = dict[int, Any]
+
+config: dict[str, Any]
+"""The defaults, to be changed in place. Keys of an application's own are left alone.
+
+`server` (mandatory), `port` (0: 1883, or 8883 with ssl), `client_id`, `user`, `password`, `keepalive` [60],
+`ping_interval` [0: a quarter of keepalive], `response_time` [10], `max_repubs` [4], `clean` [True], `clean_init` [True],
+`will` [None] (topic, message, retain, qos), `ssl` [False] True or an SSLContext, `ssl_params` [{}],
+`queue_len` [0] messages held for `client.queue`; 0: callbacks `subs_cb(topic, msg, retained[, properties])`,
+`wifi_coro(up)`, `connect_coro(client)`; `ssid`, `wifi_pw`, `mqttv5` [False], `mqttv5_con_props` [None],
+`max_packet` [268435455] bytes, `link` [None] an object as described in link.py.
+"""
+
+class MQTTException(Exception):
+    """The broker refuses a request, or announced that it cannot serve it (MQTT 5, 2.4; 3.1.1, 3.9.3)."""
+
+    reason_code: Optional[int]
+    properties: Optional[Properties]
+
+class MsgQueue:
+    discards: int
+    """Messages that gave way to newer ones."""
+    def __aiter__(self) -> AsyncIterator[tuple]: ...
+
+class MQTT_base:
+    DEBUG: bool
+    REPUB_COUNT: int
+    """Publications repeated with the same identifier, of all clients since the start."""
+    server: str
+    port: int
+    mqttv5: bool
+    lock: asyncio.Lock
+    queue: Optional[MsgQueue]
+    up: asyncio.Event
+    """Set when a connection is made; with `queue_len` > 0."""
+    down: asyncio.Event
+    """Set when a connection is lost; with `queue_len` > 0."""
+    connack_properties: Properties
+    topic_alias_maximum: int
+    last_rx: int
+    """When bytes last came in, in ticks_ms."""
+    newpid: Iterator[int]
+    rcv_pids: set[int]
+
+    async def publish(
+        self,
+        topic: Data,
+        msg: Data,
+        retain: bool = False,
+        qos: int = 0,
+        properties: Optional[Properties] = None,
+    ) -> None:
+        """Returns when the message is written (QoS 0) or acknowledged (QoS 1, 2), after any number of outages.
+
+        ValueError, TypeError: it cannot be sent. MQTTException: refused. OSError: after disconnect() or close().
+        """
+    async def subscribe(self, topic: Data, qos: int = 0, properties: Optional[Properties] = None) -> int:
+        """The QoS granted, or the reason code. Errors as for publish."""
+    async def unsubscribe(self, topic: Data, properties: Optional[Properties] = None) -> int: ...
+    async def broker_up(self) -> bool: ...
+    def dprint(self, msg: Any, *args: Any) -> None: ...
+
+class MQTTClient(MQTT_base):
+    def __init__(self, config: dict[str, Any] = ...) -> None:
+        """ValueError, TypeError: something in config cannot be used."""
+    async def connect(self, *, quick: bool = False) -> None:
+        """OSError: no link, no broker, or it refuses. Later connections are made by themselves."""
+    async def disconnect(self) -> None: ...
+    def close(self) -> None: ...
+    def isconnected(self) -> bool: ...
+    async def wifi_connect(self, quick: bool = False) -> None: ...
+    async def wan_ok(self, packet: bytes = ...) -> bool: ...
+
+async def eliza(*args: Any) -> None: ...
