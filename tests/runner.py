@@ -6,6 +6,7 @@ run at all counts as one failure; one that this machine has not the means for is
 
 import argparse
 import os
+import queue
 import re
 import subprocess
 import sys
@@ -116,19 +117,15 @@ class Absent(Step):
 
 
 def miri():
-    """Miri over the crates that hold the logic, if there is a toolchain that has it."""
-    name = "miri"
-    try:
-        found = subprocess.run([ROOT / "tests" / "nightly", "miri"], capture_output=True, text=True)
-    except OSError as e:
-        return Absent(name, str(e))
+    """Miri over the crates that hold the logic, a step each, if there is a toolchain that has it."""
+    found = subprocess.run([ROOT / "tests" / "nightly", "miri"], capture_output=True, text=True)
     if found.returncode:
-        return Absent(name, found.stderr.strip().splitlines()[-1])
-    crates = [a for crate in MIRI_CRATES for a in ("-p", crate)]
-    command = ["cargo", f"+{found.stdout.strip()}", "miri", "test", "--no-fail-fast", *crates]
+        return [Absent("miri", found.stderr.strip().splitlines()[-1])]
+    command = ["cargo", f"+{found.stdout.strip()}", "miri", "test", "--no-fail-fast", "-p"]
     # A folder of its own: not to wait for the lock of another cargo. No isolation: proptest looks for cases that failed before.
     flags = f"{os.environ.get('MIRIFLAGS', '')} -Zmiri-disable-isolation".strip()
-    return Cargo(name, *command, env={"CARGO_TARGET_DIR": str(ROOT / "target" / "miri"), "MIRIFLAGS": flags})
+    env = {"CARGO_TARGET_DIR": str(ROOT / "target" / "miri"), "MIRIFLAGS": flags}
+    return [Cargo(f"miri, {crate}", *command, crate, env=env) for crate in MIRI_CRATES]
 
 
 def main():
@@ -141,28 +138,36 @@ def main():
     arches = options.arch or ["x64"]
     LOGS.mkdir(parents=True, exist_ok=True)
 
-    # two lanes side by side: what cargo builds for the host, what MicroPython runs
-    rust, micropython = [], []
+    # what has to be done in order; two of these run side by side
+    lanes = []
     if "rust" in only:
         crates = [a for crate in CRATES for a in ("-p", crate)]
-        rust.append(Cargo("cargo test", "cargo", "test", "--no-fail-fast", *crates))
-    if "miri" in only:
-        rust.append(miri())
+        lanes.append([Cargo("cargo test", "cargo", "test", "--no-fail-fast", *crates)])
     if "pytest" in only:
-        micropython += [Step(f"runtime and native module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
-        micropython.append(Pytest("pytest", *(f"--arch={a}" for a in arches), *options.pytest))
+        built = [Step(f"runtime and native module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
+        lanes.append([*built, Pytest("pytest", *(f"--arch={a}" for a in arches), *options.pytest)])
+    if "miri" in only:
+        lanes += [[step] for step in miri()]
 
-    def lane(steps):
-        for step in steps:
-            step.run()
+    waiting = queue.SimpleQueue()
+    for lane in lanes:
+        waiting.put(lane)
 
-    threads = [threading.Thread(target=lane, args=(steps,)) for steps in (rust, micropython)]
+    def work():
+        try:
+            while True:
+                for step in waiting.get_nowait():
+                    step.run()
+        except queue.Empty:
+            pass
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
 
-    steps = rust + micropython
+    steps = [step for lane in lanes for step in lane]
     print()
     for step in steps:
         print(f"{step.name:40} {'not run' if isinstance(step, Absent) else step.outcome()}")
