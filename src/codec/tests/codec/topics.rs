@@ -81,6 +81,46 @@ fn topic_filters() {
     assert_eq!(check_topic_filter(b"a/\xFF"), Err(Error::BadUtf8));
 }
 
+#[test]
+fn utf8_at_the_edges() {
+    for fine in [
+        &b"\x7F"[..],
+        b"\xC2\x80",
+        b"\xDF\xBF",
+        b"\xE0\xA0\x80",
+        b"\xED\x9F\xBF",
+        b"\xEE\x80\x80",
+        b"\xEF\xBF\xBF",
+        b"\xF0\x90\x80\x80",
+        b"\xF4\x8F\xBF\xBF",
+    ] {
+        assert_eq!(check_topic_name(fine), Ok(()), "{fine:x?}");
+    }
+    for bad in [
+        // a following byte without or instead of a first one, and none
+        &b"\x80"[..],
+        b"\xBF",
+        b"\xC2",
+        b"\xC2a",
+        b"\xE0\xA0",
+        b"\xF0\x90\x80",
+        b"\xC2\xC2",
+        // longer than need be
+        b"\xC0\x80",
+        b"\xC1\xBF",
+        b"\xE0\x9F\xBF",
+        b"\xF0\x8F\xBF\xBF",
+        // surrogates, beyond Unicode
+        b"\xED\xA0\x80",
+        b"\xED\xBF\xBF",
+        b"\xF4\x90\x80\x80",
+        b"\xF8\x88\x80\x80\x80",
+        b"\xFF",
+    ] {
+        assert_eq!(check_topic_name(bad), Err(Error::BadUtf8), "{bad:x?}");
+    }
+}
+
 /// A string of bytes that is UTF-8 or nearly so.
 fn nearly_utf8() -> impl Strategy<Value = Vec<u8>> {
     let edge = prop::sample::select(vec![
