@@ -107,6 +107,32 @@ def test_clean_init_keeps_what_waits_out_of_the_discarded_session(clients, peer)
     end(p)
 
 
+def test_nothing_is_sent_to_the_discarded_session(clients, peer):
+    script = """
+        async def publish(client):
+            for _ in range(30):
+                asyncio.create_task(client.publish("t", "m"))
+                await asyncio.sleep_ms(20)
+
+        async def main(client):
+            task = asyncio.create_task(publish(client))
+            await client.connect()
+            await task
+            print("connected")
+            await told()
+    """
+    p = clients.start(peer, script, config={"clean": False})
+    first = peer.accept()
+    first.accept_connect()
+    assert first.closed() == b"\xe0\0"
+    second = peer.accept()
+    second.accept_connect()
+    for _ in range(30):
+        second.expect("30 # \"t\" 'm'")
+    p.expect("connected")
+    end(p)
+
+
 def test_session_present(clients, peer):
     p = clients.start(peer, CONNECT, config={"clean": False, "clean_init": False})
     c = peer.accept()

@@ -497,10 +497,10 @@ def test_packet_beyond_max_packet(clients, peer):
 
 @pytest.mark.parametrize("length", ["ff ff ff 7f", "80 80 80 08", "80 80 80 01"])
 def test_packet_beyond_memory(clients, peer, length):
-    p, c = connected(clients, peer, RECEIVE)
+    p, c = connected(clients, peer, RECEIVE, config={"keepalive": 4, "response_time": 1})
     p.expect("connected")
     c.send(f"30 {length} 00 01 't' 'x'")
-    c.closed(timeout=20)
+    c.closed()
     c = peer.accept()
     c.accept_connect()
     c.send("30 # \"t\" 'after'")
@@ -649,9 +649,13 @@ def test_queue_copies_also_without_msg_bytes(clients, peer):
 
 def test_queue_of_one_loses_nothing_while_a_consumer_keeps_up(clients, peer):
     script = """
+        async def ready():
+            print("ready")
+
         async def main(client):
             await client.connect()
             n = 0
+            asyncio.create_task(ready())
             async for topic, msg, retained in client.queue:
                 assert int(msg) == n, (msg, n)
                 n += 1
@@ -660,6 +664,7 @@ def test_queue_of_one_loses_nothing_while_a_consumer_keeps_up(clients, peer):
             print("all", client.queue.discards)
     """
     p, c = connected(clients, peer, script, config={"queue_len": 1})
+    p.expect("ready")
     c.send(*(f"30 # \"t\" '{n}'" for n in range(200)))
     p.expect("all 0")
     end(p)

@@ -460,7 +460,9 @@ class MQTT_base:
     async def _send(self, method, args):
         while True:
             self._check_stopped()
-            r = method(ticks_ms(), 0, *args)
+            r = -1  # Nothing over a connection that begins or ends
+            if self._isconnected or self._sock is None:
+                r = method(ticks_ms(), 0, *args)
             if r >= 0:
                 return r
             if r <= _REFUSED:

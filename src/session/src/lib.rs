@@ -81,9 +81,7 @@ impl Session {
     /// What to do with a PUBLISH (4.3).
     pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
         match (qos, pid) {
-            (QoS::ExactlyOnce, Some(pid)) if self.is_received(pid) => {
-                Incoming::Duplicate
-            }
+            (QoS::ExactlyOnce, Some(pid)) if self.is_received(pid) => Incoming::Duplicate,
             (QoS::ExactlyOnce, _) if self.received.is_full() => Incoming::TooMany,
             _ => Incoming::Deliver,
         }
