@@ -224,7 +224,7 @@ def test_flood_of_pubrels_and_of_qos_2(clients, peer):
         c.send(*(b"\x34\x06\0\x01t" + n.to_bytes(2, "big") + b"m" for n in range(1, 2000)))
     except OSError:
         pass
-    c.closed()
+    c.reset()
     c = peer.accept()
     c.accept_connect()
     c.send("30 # \"t\" 'after'")
