@@ -48,18 +48,17 @@ impl<'a> Ack<'a> {
         r: &mut Reader<'a>,
     ) -> Result<Self, Error> {
         let pid = r.pid();
-        let mut ack = Ack {
+        let (reason, properties) = match version {
+            Version::V3 => (0, Properties::EMPTY),
+            Version::V5 => r.reason(kind.carrier(), Place::Ack),
+        };
+        r.finish()?;
+        Ok(Ack {
             kind,
             pid,
-            reason: 0,
-            properties: Properties::EMPTY,
-        };
-        if version == Version::V5 && !r.is_empty() {
-            ack.reason = r.reason(kind.carrier());
-            ack.properties = r.optional_properties(Place::Ack);
-        }
-        r.finish()?;
-        Ok(ack)
+            reason,
+            properties,
+        })
     }
 
     /// Checks the packet and returns the number of bytes that `encode` writes.

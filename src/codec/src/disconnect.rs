@@ -22,11 +22,7 @@ impl<'a> Disconnect<'a> {
     };
 
     pub(crate) fn parse(r: &mut Reader<'a>) -> Result<Self, Error> {
-        if r.is_empty() {
-            return Ok(Disconnect::NORMAL);
-        }
-        let reason = r.reason(Carrier::DisconnectIn);
-        let properties = r.optional_properties(Place::DisconnectIn);
+        let (reason, properties) = r.reason(Carrier::DisconnectIn, Place::DisconnectIn);
         r.finish()?;
         Ok(Disconnect { reason, properties })
     }

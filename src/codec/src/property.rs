@@ -182,15 +182,6 @@ impl<'a> Reader<'a> {
         }
         properties
     }
-
-    /// As [`Reader::properties`], but at the end of a packet of MQTT 5 that may leave them out.
-    pub fn optional_properties(&mut self, place: Place) -> Properties<'a> {
-        if self.is_empty() {
-            Properties::EMPTY
-        } else {
-            self.properties(Version::V5, place)
-        }
-    }
 }
 
 fn check_value(kind: Kind, value: Value<'_>) -> Result<(), Error> {

@@ -1,5 +1,5 @@
 use crate::reason::{self, Carrier};
-use crate::{Error, Pid, topic, varint};
+use crate::{Error, Pid, Place, Properties, Version, topic, varint};
 
 /// Takes fields off the front of a packet's body, in wire order. The first error sticks, and from there on
 /// everything is zero and empty: [`Reader::finish`] tells.
@@ -114,11 +114,18 @@ impl<'a> Reader<'a> {
         name
     }
 
-    /// A reason code (2.4) that this packet may carry.
+    /// A reason code and properties at the end of a packet of MQTT 5: both may be left out, or the properties
+    /// alone (3.4.2.1, 3.14.2.1).
     #[inline(never)]
-    pub fn reason(&mut self, carrier: Carrier) -> u8 {
+    pub fn reason(&mut self, carrier: Carrier, place: Place) -> (u8, Properties<'a>) {
+        if self.is_empty() {
+            return (0, Properties::EMPTY);
+        }
         let code = self.u8();
         self.check(reason::check(code, carrier));
-        code
+        if self.is_empty() {
+            return (code, Properties::EMPTY);
+        }
+        (code, self.properties(Version::V5, place))
     }
 }

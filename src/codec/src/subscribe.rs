@@ -43,7 +43,7 @@ fn check_options(version: Version, filter: &[u8], options: u8) -> Result<(), Err
     if options > QOS && version == Version::V3 {
         return Err(Error::NotInV3);
     }
-    let shared_no_local = options & NO_LOCAL != 0 && topic::shared(filter)?.is_some();
+    let shared_no_local = options & NO_LOCAL != 0 && filter.starts_with(topic::SHARE);
     // Retain Handling 3 and the two bits above it are reserved
     if options & QOS == 3 || options >= 3 << 4 || shared_no_local {
         return Err(Error::BadOptions);

@@ -22,39 +22,45 @@ pub(crate) fn check_wildcard_free(name: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The filter within a shared subscription, `$share/NAME/FILTER` (4.8.2); None if `filter` is not of that form.
-/// A share name that is missing, empty or has a wildcard is an error.
-pub(crate) fn shared(filter: &[u8]) -> Result<Option<&[u8]>, Error> {
-    let Some(rest) = filter.strip_prefix(b"$share/") else {
-        return Ok(None);
-    };
-    let mut parts = rest.splitn(2, |&byte| byte == b'/');
-    match (parts.next(), parts.next()) {
-        (Some(name), Some(filter)) if !name.is_empty() && !name.iter().any(is_wildcard) => {
-            Ok(Some(filter))
-        }
-        _ => Err(Error::BadTopicFilter),
-    }
-}
+/// What a shared subscription, `$share/NAME/FILTER`, begins with (4.8.2).
+pub(crate) const SHARE: &[u8] = b"$share/";
 
 /// Checks a topic filter (4.7.1, 4.8.2): UTF-8 without U+0000, 1 to 65535 bytes, `+` and `#` only as whole
 /// levels, `#` only as the last, a shared subscription with both its share name and its filter.
 pub fn check_topic_filter(filter: &[u8]) -> Result<(), Error> {
     string::check(filter)?;
-    let filter = shared(filter)?.unwrap_or(filter);
-    if filter.is_empty() {
-        return Err(Error::BadTopicFilter);
+    if are_levels(filter.strip_prefix(SHARE).map_or(Some(filter), after_name)) {
+        Ok(())
+    } else {
+        Err(Error::BadTopicFilter)
     }
-    let mut levels = filter.split(|&byte| byte == b'/');
-    while let Some(level) = levels.next() {
-        let fine = match level {
-            b"#" => levels.next().is_none(),
-            b"+" => true,
-            _ => !level.iter().any(is_wildcard),
+}
+
+/// The filter behind a share name; None where the name is missing, empty or has a wildcard.
+fn after_name(shared: &[u8]) -> Option<&[u8]> {
+    let len = shared.iter().position(|&byte| byte == b'/')?;
+    let (name, filter) = shared.split_at_checked(len)?;
+    if name.is_empty() || name.iter().any(is_wildcard) {
+        return None;
+    }
+    filter.get(1..)
+}
+
+/// True for a filter that is there and has its wildcards in the right places.
+fn are_levels(filter: Option<&[u8]>) -> bool {
+    let filter = filter.unwrap_or_default();
+    let mut last = b'/';
+    for &byte in filter {
+        let fine = match last {
+            b'/' => true,
+            b'+' => byte == b'/',
+            b'#' => false,
+            _ => !is_wildcard(&byte),
         };
         if !fine {
-            return Err(Error::BadTopicFilter);
+            return false;
         }
+        last = byte;
     }
-    Ok(())
+    !filter.is_empty()
 }
