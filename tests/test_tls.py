@@ -1,0 +1,109 @@
+"""TLS: config keys ssl and ssl_params, over a real broker."""
+
+import subprocess
+
+import pytest
+from fixtures.client import end
+
+
+@pytest.fixture
+def tls_broker(brokers, tmp_path):
+    """A broker with a certificate for localhost that nobody else has signed."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    command = "openssl x509 -in cert.pem -outform DER -out cert.der"
+    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    broker = brokers(f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem", start=False)
+    return broker.start()
+
+
+ECHO = """
+    async def up(client):
+        await client.subscribe("t", 1)
+        print("subscribed")
+
+    def callback(topic, msg, retained):
+        print("message", len(msg), bytes(msg[:3]), bytes(msg[-3:]))
+    config.update(subs_cb=callback, connect_coro=up)
+
+    async def main(client):
+        await client.connect()
+        while True:
+            line = await told()
+            if not line:
+                break
+            size = int(line)
+            await client.publish("t", b"<--" + bytes(size) + b"-->", qos=1)
+            print("published")
+        await client.disconnect()
+"""
+
+
+def check(p, broker):
+    p.expect("subscribed")
+    for size in (0, 1000, 200_000, 10):
+        p.send(str(size))
+        p.expect(f"message {size + 6} b'<--' b'-->'")
+        p.expect("published")
+    broker.restart()
+    p.expect("subscribed")
+    p.send("5")
+    p.expect("message 11 b'<--' b'-->'")
+    p.expect("published")
+
+
+def test_tls(clients, tls_broker):
+    p = clients.start(tls_broker, ECHO, config={"ssl": True}, options=("-X", "heapsize=4m"))
+    check(p, tls_broker)
+    end(p)
+
+
+def test_verified(clients, tls_broker, tmp_path):
+    script = """
+        import ssl
+        config["ssl_params"] = {
+            "server_hostname": "localhost", "cert_reqs": ssl.CERT_REQUIRED, "cadata": open("cert.der", "rb").read()
+        }
+    """
+    p = clients.start(
+        tls_broker, script + ECHO.replace("\n    ", "\n        "), config={"ssl": True}, options=("-X", "heapsize=4m")
+    )
+    check(p, tls_broker)
+    end(p)
+
+
+def test_context(clients, tls_broker):
+    """config["ssl"] may be an SSLContext."""
+    script = """
+        import ssl
+        config["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        config["ssl"].verify_mode = ssl.CERT_NONE
+    """
+    p = clients.start(tls_broker, script + ECHO.replace("\n    ", "\n        "), options=("-X", "heapsize=4m"))
+    check(p, tls_broker)
+    end(p)
+
+
+@pytest.mark.parametrize("wrong", ["name", "authority", "not TLS"])
+def test_refused(clients, broker, tls_broker, tmp_path, wrong):
+    (tmp_path / "other").mkdir()
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -outform DER -out cert.der"
+    subprocess.run(command.split(), cwd=tmp_path / "other", check=True, capture_output=True)
+    script = """
+        import ssl
+        config["ssl_params"] = {
+            "server_hostname": sys.argv[1], "cert_reqs": ssl.CERT_REQUIRED, "cadata": open(sys.argv[2], "rb").read()
+        }
+
+        async def main(client):
+            for _ in range(2):
+                print(await outcome(client.connect()), client.isconnected())
+    """
+    r = clients(
+        broker if wrong == "not TLS" else tls_broker,
+        script,
+        "example.org" if wrong == "name" else "localhost",
+        "other/cert.der" if wrong == "authority" else "cert.der",
+        config={"ssl": True, "response_time": 3},
+    )
+    assert r.lines == ["OSError False"] * 2, r
