@@ -274,8 +274,11 @@ class MQTT_base:
         self._connections += 1
         session = self._core
         session.open(self._sock, bool(self._ssl))
-        self._unsent(session.connect(ticks_ms(), clean, *self._identity))
-        self._own(self._read())
+        try:
+            self._unsent(session.connect(ticks_ms(), clean, *self._identity))
+            self._own(self._read())
+        except ValueError as e:  # Of a TLS stream
+            self._fail(e)
         if not await self._ended(self._response_ms):
             raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
         self._check_stopped()
