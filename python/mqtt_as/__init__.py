@@ -21,6 +21,7 @@ IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
 MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
 
 _MAX_PACKET = const(0x0FFFFFFF)
+_INBOUND = const(128)  # QoS 2 messages under way that the session keeps track of
 _BURST = const(16)  # Messages taken before other tasks get their turn
 
 # What Session.receive() answers; above _DONE: identifier << 8 | reason code
@@ -161,6 +162,12 @@ class MQTT_base:
         if keepalive:
             ping = min(ping, keepalive)
         self._response_ms = int(_seconds(c, "response_time", 0.1, 65535) * 1000)
+        props = c["mqttv5_con_props"]
+        if self.mqttv5:  # The server is told what is taken here
+            props = dict(props or {})
+            props[0x21] = min(props.get(0x21, _INBOUND), _INBOUND)
+            if c["max_packet"] < _MAX_PACKET:
+                props[0x27] = min(props.get(0x27, _MAX_PACKET), c["max_packet"])
         # Of CONNECT: all but the clean session flag
         self._identity = (
             c["client_id"],
@@ -168,7 +175,7 @@ class MQTT_base:
             c["user"],
             c["password"],
             c["will"],
-            c["mqttv5_con_props"],
+            props,
         )
         self._core = Session(
             bool(self.mqttv5),
@@ -309,9 +316,9 @@ class MQTT_base:
         reason = self._core.reason()
         props = self._core.properties()
         er = MQTTException("disconnected by the broker: 0x%02x" % reason + _why(props), reason, props)
+        self._fail(er)
         if reason == 0x8E:  # Another client took the session: no fight over it
             self._taken_over(er)
-        self._fail(er)
 
     def _taken_over(self, er):
         pass
@@ -607,6 +614,8 @@ class MQTTClient(MQTT_base):
         self._since = ticks_ms()
 
     async def wifi_connect(self, quick=False):
+        if self._has_connected:  # It is down, or of no use: start afresh
+            self._link.disconnect()
         await self._link.connect(quick)
 
     async def connect(self, *, quick=False):
@@ -628,6 +637,8 @@ class MQTTClient(MQTT_base):
             await self._connect(self._clean)
         except:
             self._drop()
+            if self._has_connected and not self._stopped:  # It was an outage
+                self._keeper = asyncio.create_task(self._keep(False))
             raise
         self._has_connected = True
         self._keeper = asyncio.create_task(self._keep())
@@ -652,8 +663,7 @@ class MQTTClient(MQTT_base):
         return asyncio.create_task(_guard(coro))
 
     # Owns the connection's life from the first connect() to disconnect()
-    async def _keep(self):
-        up = True
+    async def _keep(self, up=True):
         n = 0  # Attempts since the last connection that held
         while True:
             try:
@@ -668,7 +678,6 @@ class MQTTClient(MQTT_base):
                 await asyncio.sleep_ms(_backoff(n))
                 n += 1
                 if not self._link.isconnected() or not n % 5:
-                    self._link.disconnect()
                     await self.wifi_connect()
                 await self._connect(self._clean)
                 self._announce_up()
@@ -692,8 +701,9 @@ class MQTTClient(MQTT_base):
     def _taken_over(self, er):
         self.dprint("%s", er)
         self._release()
-        self._announce_down()
+        self._drop()
         self._end_requests()
+        self._announce_down()
 
     def _release(self):
         self._stopped = True

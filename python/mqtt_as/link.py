@@ -126,9 +126,12 @@ class WiFi:
         else:
             raise OSError(-1, "Wi-Fi is down: set config['ssid'] and config['wifi_pw']")
         t = ticks_ms()
+        await asyncio.sleep_ms(200)  # Until then the status may be an old one
         while not sta.isconnected():
             if ticks_diff(ticks_ms(), t) > self.TIMEOUT or self._failed():
-                raise OSError(-1, "Wi-Fi does not connect: status %s" % sta.status())
+                status = sta.status()
+                sta.disconnect()  # Or it goes on trying, and the next attempt fails
+                raise OSError(-1, "Wi-Fi does not connect: status %s" % status)
             await asyncio.sleep_ms(200)
         if not quick:
             t = ticks_ms()
@@ -139,4 +142,4 @@ class WiFi:
 
 
 def make_link(config):
-    return config.get("link") or (WiFi(config) if network else NoLink())
+    return config.get("link") or (WiFi(config) if hasattr(network, "WLAN") else NoLink())

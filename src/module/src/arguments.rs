@@ -42,6 +42,14 @@ pub fn optional(obj: Obj) -> Result<Option<Buffer>, Exception> {
 
 /// A will as the application gives it: (topic, message, retain, qos).
 pub struct WillArgument {
+    topic: Obj,
+    payload: Obj,
+    retain: bool,
+    qos: QoS,
+}
+
+/// Its bytes, valid until Python code runs.
+pub struct WillBytes {
     topic: Buffer,
     payload: Buffer,
     retain: bool,
@@ -60,8 +68,8 @@ impl WillArgument {
         match (next(), next(), next(), next(), next()) {
             (Some(topic), Some(payload), Some(retain), Some(level), None) => {
                 Ok(Some(WillArgument {
-                    topic: buffer(topic)?,
-                    payload: buffer(payload)?,
+                    topic,
+                    payload,
                     retain: retain.is_true(),
                     qos: qos(level)?,
                 }))
@@ -72,7 +80,18 @@ impl WillArgument {
         }
     }
 
-    pub fn will<'a>(&'a self, properties: Properties<'a>) -> Will<'a> {
+    pub fn bytes(&self) -> Result<WillBytes, Exception> {
+        Ok(WillBytes {
+            topic: buffer(self.topic)?,
+            payload: buffer(self.payload)?,
+            retain: self.retain,
+            qos: self.qos,
+        })
+    }
+}
+
+impl WillBytes {
+    pub fn packet<'a>(&'a self, properties: Properties<'a>) -> Will<'a> {
         Will {
             topic: &self.topic,
             payload: &self.payload,

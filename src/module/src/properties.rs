@@ -32,7 +32,11 @@ impl Encoded {
         let mut bytes = GcBytes::new(measure.len())?;
         let mut writer = PropertyWriter::new(&mut bytes, place);
         put_all(&mut writer, obj)?;
-        writer.finish().map_err(refused)?;
+        let len = writer.finish().map_err(refused)?.as_bytes().len();
+        // An iterator gives its items once, a dict may change in between.
+        if len != bytes.len() {
+            return Err(refused(Error::Changed));
+        }
         Ok(Encoded(bytes))
     }
 
@@ -103,9 +107,12 @@ pub fn decoded(properties: Properties<'_>) -> Obj {
         return Obj::none();
     }
     let dict = Obj::dict_new(4);
-    for (i, (id, value)) in properties.iter().enumerate() {
+    let mut seen = [false; 64];
+    for (id, value) in properties {
         // The first of its kind stands for all.
-        if properties.iter().take(i).all(|p| p.0 != id) {
+        if let Some(seen) = seen.get_mut(usize::from(id))
+            && !core::mem::replace(seen, true)
+        {
             dict.set_item(Obj::int(id.into()), decoded_value(properties, id, value));
         }
     }
@@ -139,30 +146,17 @@ fn decoded_value(properties: Properties<'_>, id: u8, value: Value<'_>) -> Obj {
 
 /// The user properties: a dict, or a list of pairs if a name repeats.
 fn pairs(properties: Properties<'_>) -> Obj {
-    let user = || {
-        properties.iter().filter_map(|(_, value)| match value {
-            Value::Pair(name, value) => Some((name, value)),
-            _ => None,
-        })
-    };
-    let repeats = user()
-        .enumerate()
-        .any(|(i, (name, _))| user().take(i).any(|u| u.0 == name));
-    let all = if repeats {
-        Obj::list_new()
-    } else {
-        Obj::dict_new(1)
-    };
-    for (name, value) in user() {
-        let (name, value) = (Obj::text(name), Obj::text(value));
-        if repeats {
+    let dict = Obj::dict_new(1);
+    let list = Obj::list_new();
+    for (_, value) in properties {
+        if let Value::Pair(name, value) = value {
+            let (name, value) = (Obj::text(name), Obj::text(value));
+            dict.set_item(name, value);
             // It is a list.
-            let _ = all.list_append(Obj::tuple(&[name, value]));
-        } else {
-            all.set_item(name, value);
+            let _ = list.list_append(Obj::tuple(&[name, value]));
         }
     }
-    all
+    if dict.len() == list.len() { dict } else { list }
 }
 
 /// `encode_properties(properties)`: the property length and the properties, as

@@ -33,6 +33,9 @@ const DISCONNECT: isize = 4;
 /// What `step` answers when a message is to be handed to the callback.
 const DELIVER: isize = 5;
 
+/// The longest that `due` answers with, in ms.
+const LONG: isize = 1 << 29;
+
 /// What `publish`, `subscribe` and `unsubscribe` answer beside the identifier.
 const BUSY: isize = -1;
 /// The server announced that it does not take this: less the reason code.
@@ -47,6 +50,16 @@ const CODES: u8 = 53;
 
 fn wire_error(error: u8) -> isize {
     -1000 - isize::from(error)
+}
+
+/// The negative number of a stream's error. TLS has numbers of its own, below 0.
+fn stream_error(e: i32) -> isize {
+    let e = if (1..1000).contains(&e) {
+        e
+    } else {
+        errno::EIO
+    };
+    -(e as isize)
 }
 
 /// The packet at the front of the buffer, handed on but not yet dropped.
@@ -73,6 +86,8 @@ pub struct Session {
     clean: bool,
     /// The stream took less than it was offered.
     blocked: bool,
+    /// DISCONNECT is sent: nothing may follow, and nothing is taken.
+    leaving: bool,
     /// The application's callback runs, or did when an exception passed.
     calling: bool,
     reason: u8,
@@ -153,6 +168,7 @@ impl Session {
             connected: false,
             clean: true,
             blocked: false,
+            leaving: false,
             failed: 0,
             calling: false,
             reason: 0,
@@ -193,8 +209,10 @@ impl Session {
         self.reading = false;
         self.drained = false;
         self.blocked = false;
+        self.leaving = false;
         self.failed = 0;
         self.current = None;
+        self.view.clear();
         self.receiver.reset();
         self.transmitter.reset();
     }
@@ -234,20 +252,23 @@ impl Session {
         args: &[Obj],
         act: &mut dyn FnMut(&Connect<'_>) -> Result<(), Exception>,
     ) -> Result<(), Exception> {
-        let client_id = buffer(arg(args, 1))?;
         let keep_alive = Exception::Value(c"keepalive must be 0 to 65535 seconds");
         let keep_alive = uint(arg(args, 2), 0xffff, keep_alive)? as u16;
-        let (user, password) = (optional(arg(args, 3))?, optional(arg(args, 4))?);
-        let will = WillArgument::new(arg(args, 5))?;
+        let clean = arg(args, 0).is_true();
         let properties = self.properties(arg(args, 6), Place::Connect)?;
+        let will = WillArgument::new(arg(args, 5))?;
+        // No Python code runs from here on: it could free what these refer to.
+        let will = will.as_ref().map(WillArgument::bytes).transpose()?;
+        let client_id = buffer(arg(args, 1))?;
+        let (user, password) = (optional(arg(args, 3))?, optional(arg(args, 4))?);
         let packet = Connect {
             version: self.version,
-            clean: arg(args, 0).is_true(),
+            clean,
             keep_alive,
             client_id: &client_id,
             user: user.as_deref(),
             password: password.as_deref(),
-            will: will.as_ref().map(|will| will.will(Properties::EMPTY)),
+            will: will.as_ref().map(|will| will.packet(Properties::EMPTY)),
             properties: properties.get(Place::Connect),
         };
         packet.len().map_err(refused)?;
@@ -324,6 +345,10 @@ impl Session {
     ) -> Result<isize, Exception> {
         self.calling = false;
         loop {
+            if self.leaving {
+                self.current = None;
+                self.receiver.reset();
+            }
             self.finish_current()?;
             let (packet, len) = match self.receiver.peek(self.version) {
                 Ok(Some(found)) => found,
@@ -420,10 +445,10 @@ impl Session {
                         );
                         let flights = &mut self.state.flights;
                         flights.set_receive_maximum(receive_maximum.map(|n| n as u16));
+                        self.state.connected(present, now);
                         if let Some(seconds) = keep_alive {
                             self.state.keep_alive.promise(seconds * 1000);
                         }
-                        self.state.connected(present, now);
                         self.connected = true;
                     }
                     answer = Some(CONNACK);
@@ -485,6 +510,7 @@ impl Session {
                 self.transmitter.reserve_answer(ACK)?;
             }
             self.current = None;
+            self.view.clear();
             self.receiver.consume(len);
             if let Some((kind, pid)) = self.state.delivered(qos, pid) {
                 self.acknowledge(kind, pid, 0)?;
@@ -530,7 +556,7 @@ impl Session {
                 Ok(None)
             }
             Err(errno::EAGAIN) => Ok(Some(WAIT)),
-            Err(e) => Ok(Some(-(e as isize))),
+            Err(e) => Ok(Some(stream_error(e))),
         }
     }
 
@@ -558,7 +584,7 @@ impl Session {
                     self.state.keep_alive.stalled(now);
                 }
             }
-            Err(e) => self.failed = -(e as isize),
+            Err(e) => self.failed = stream_error(e),
         }
     }
 
@@ -588,7 +614,7 @@ impl Session {
     }
 
     fn ready(&self) -> bool {
-        self.connected && self.transmitter.is_empty()
+        self.connected && !self.leaving && self.transmitter.is_empty()
     }
 
     /// Writes the request and answers with its identifier, see [`BACKLOG`].
@@ -613,13 +639,15 @@ impl Session {
     fn publish(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let now = ticks(arg(args, 0));
         let message = arg(args, 3);
-        let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
         let qos = qos(arg(args, 5))?;
+        let retain = arg(args, 4).is_true();
         let encoded = this.properties(arg(args, 6), Place::PublishOut)?;
+        // No Python code runs from here on: it could free what these refer to.
+        let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
         let mut head = PublishHead {
             version: this.version,
             dup: false,
-            retain: arg(args, 4).is_true(),
+            retain,
             qos,
             pid: (qos != QoS::AtMostOnce).then_some(Pid::MIN),
             topic: &topic,
@@ -670,9 +698,10 @@ impl Session {
 
     /// `subscribe(now, pid, topic, qos, properties)`: answers like `publish`.
     fn subscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        let (filter, options) = (buffer(arg(args, 2))?, qos(arg(args, 3))? as u8);
+        let options = qos(arg(args, 3))? as u8;
         let version = this.version;
         let encoded = this.properties(arg(args, 4), Place::Subscribe)?;
+        let filter = buffer(arg(args, 2))?;
         let properties = encoded.get(Place::Subscribe);
         if this.connected
             && let Some(reason) = this.limits.refuse_subscribe(&filter, properties)
@@ -695,9 +724,9 @@ impl Session {
 
     /// `unsubscribe(now, pid, topic, properties)`: answers like `publish`.
     fn unsubscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        let filter = buffer(arg(args, 2))?;
         let version = this.version;
         let encoded = this.properties(arg(args, 3), Place::Unsubscribe)?;
+        let filter = buffer(arg(args, 2))?;
         let properties = encoded.get(Place::Unsubscribe);
         Self::request(this, args, Wait::Unsuback, &|pid, room| {
             let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, 0));
@@ -758,6 +787,7 @@ impl Session {
     /// Sends a DISCONNECT. Answers like `unsent`.
     fn disconnect(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
         this.raw(&[0xe0, 0])?;
+        this.leaving = true;
         this.push(ticks(now));
         Self::unsent(this)
     }
@@ -767,9 +797,12 @@ impl Session {
     /// the negative of this identifier again. Pings go out from here.
     fn due(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
         let now = ticks(now);
+        if this.leaving {
+            return Ok(Obj::int(LONG));
+        }
         Ok(Obj::int(loop {
             match this.state.due(now) {
-                Due::Nothing(ms) => break ms.min(1 << 29) as isize,
+                Due::Nothing(ms) => break ms.min(LONG as u32) as isize,
                 Due::Dead => break 0,
                 Due::Ping => this.send_ping(now)?,
                 Due::Resend(Resend::Request(pid)) => break -(pid.get() as isize),

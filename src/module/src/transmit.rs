@@ -30,6 +30,9 @@ pub struct Transmitter {
     start: usize,
     end: usize,
     tail: Option<Tail>,
+    /// Up to here the stream was offered bytes of which it took none. TLS has
+    /// them already and has to be offered the same again.
+    offered: usize,
     /// A stream written in Python writes, or raised while it did: the memory
     /// has to stay where it is.
     writing: bool,
@@ -42,6 +45,7 @@ impl Transmitter {
             start: 0,
             end: 0,
             tail: None,
+            offered: 0,
             writing: false,
         })
     }
@@ -56,6 +60,7 @@ impl Transmitter {
     pub fn reset(&mut self) {
         self.start = 0;
         self.end = 0;
+        self.offered = 0;
         self.tail = None;
         if !self.writing && self.memory.bytes().len() > REST {
             // A failure leaves the larger memory in place, which serves too.
@@ -74,12 +79,19 @@ impl Transmitter {
         if self.writing {
             return Err(Exception::Runtime(c"session used by its own stream"));
         }
-        let end = self.end + len;
-        if end > self.memory.bytes().len() {
-            // All of it is kept, so that the positions stay right.
-            self.memory.0.resize(end, 0..self.end)?;
+        let capacity = self.memory.bytes().len();
+        if self.end + len > capacity {
+            let live = self.start..self.end;
+            self.memory.0.resize(capacity.max(live.len() + len), live)?;
+            let moved = self.start;
+            self.start = 0;
+            self.end -= moved;
+            self.offered = self.offered.saturating_sub(moved);
+            if let Some(tail) = &mut self.tail {
+                tail.at -= moved;
+            }
         }
-        let room = self.memory.bytes_mut().get_mut(self.end..end);
+        let room = self.memory.bytes_mut().get_mut(self.end..self.end + len);
         room.ok_or(Exception::Memory)
     }
 
@@ -141,12 +153,17 @@ impl Transmitter {
                     (n, all)
                 }
                 tail => {
-                    let end = tail.as_ref().map_or(self.end, |tail| tail.at);
+                    let mut end = tail.as_ref().map_or(self.end, |tail| tail.at);
+                    if self.offered > self.start {
+                        end = end.min(self.offered);
+                    }
                     let chunk = self.memory.bytes().get(self.start..end);
                     let chunk = chunk.unwrap_or_default();
                     let n = write(stream, chunk)?;
+                    let all = n == chunk.len();
+                    self.offered = if n == 0 { end } else { 0 };
                     self.start = (self.start + n).min(self.end);
-                    (n, n == chunk.len())
+                    (n, all)
                 }
             };
             *moved += n;

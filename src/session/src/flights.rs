@@ -191,6 +191,7 @@ impl Flights {
         {
             f.wait = Wait::Pubcomp;
             f.stale = false;
+            f.anew = false;
             known = true;
         }
         Reply {

@@ -16,12 +16,13 @@ pub enum Due {
 
 /// All times in milliseconds; 0 for an interval switches its rule off.
 pub struct KeepAlive {
-    /// What the server is promised: it hears from us at least this often.
-    pub keep_alive: u32,
-    /// A ping goes out when the server was silent for so long.
-    pub ping_interval: u32,
-    /// The server answers, and takes what we write, within this time.
-    pub response_time: u32,
+    /// As configured: what the server is promised, and after how much silence
+    /// of the server a ping goes out.
+    configured: (u32, u32),
+    /// As it holds for this connection.
+    keep_alive: u32,
+    ping_interval: u32,
+    pub(crate) response_time: u32,
     last_rx: u32,
     last_tx: u32,
     pinged: Option<u32>,
@@ -30,8 +31,13 @@ pub struct KeepAlive {
 }
 
 impl KeepAlive {
+    /// `keep_alive`: the server hears from us at least this often.
+    /// `ping_interval`: a ping goes out when the server was silent for so long.
+    /// `response_time`: the server answers, and takes what we write, within
+    /// this time.
     pub fn new(keep_alive: u32, ping_interval: u32, response_time: u32) -> Self {
         KeepAlive {
+            configured: (keep_alive, ping_interval),
             keep_alive,
             ping_interval,
             response_time,
@@ -42,7 +48,8 @@ impl KeepAlive {
         }
     }
 
-    /// The server told the keep alive to use, in ms (MQTT 5, 3.2.2.3.14).
+    /// The server told the keep alive to use over this connection, in ms
+    /// (MQTT 5, 3.2.2.3.14).
     pub fn promise(&mut self, keep_alive: u32) {
         self.keep_alive = keep_alive;
         if keep_alive > 0 {
@@ -52,15 +59,19 @@ impl KeepAlive {
 
     /// A connection begins.
     pub fn start(&mut self, now: u32) {
+        (self.keep_alive, self.ping_interval) = self.configured;
         self.last_rx = now;
         self.last_tx = now;
         self.pinged = None;
         self.blocked = None;
     }
 
-    /// Bytes came in.
+    /// Bytes came in. The answer to a ping may wait behind a long message.
     pub fn received(&mut self, now: u32) {
         self.last_rx = now;
+        if let Some(pinged) = &mut self.pinged {
+            *pinged = now;
+        }
     }
 
     /// When bytes last came in.

@@ -19,7 +19,7 @@ use mqtt_codec::{AckKind, Pid, QoS, Version};
 
 /// Inbound QoS 2 messages that may wait for their PUBREL at one time. What a
 /// server may have in flight towards us is bound by it (MQTT 5, 3.1.2.11.3).
-pub const INBOUND: usize = 32;
+pub const INBOUND: usize = 128;
 
 /// Milliseconds from `then` to `now`, both readings of a clock that wraps at a
 /// power of two of at least 2³⁰ (MicroPython's `ticks_ms`, on any port).

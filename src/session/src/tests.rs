@@ -237,6 +237,24 @@ fn pings_when_nothing_goes_out() {
 }
 
 #[test]
+fn bytes_that_come_in_put_the_end_off() {
+    let mut s = session(Version::V3);
+    s.keep_alive.pinged(0);
+    s.keep_alive.received(RESPONSE - 1);
+    assert_eq!(s.due(RESPONSE), Due::Nothing(RESPONSE - 1));
+    assert_eq!(s.due(2 * RESPONSE - 1), Due::Dead);
+}
+
+#[test]
+fn the_servers_keep_alive_holds_for_its_connection() {
+    let mut s = session(Version::V5);
+    s.keep_alive.promise(4_000);
+    assert_eq!(s.due(0), Due::Nothing(1_000));
+    s.connected(true, 0);
+    assert_eq!(s.due(0), Due::Nothing(15_000));
+}
+
+#[test]
 fn gives_up_without_an_answer() {
     let mut s = session(Version::V3);
     s.keep_alive.pinged(0);
