@@ -36,7 +36,7 @@ impl Obj {
     }
 
     /// `None`.
-    #[inline]
+    #[inline(never)]
     pub fn none() -> Self {
         // SAFETY: the table is constant.
         Self(unsafe { sys::mp_fun_table.const_none }.cast_mut())
@@ -81,6 +81,7 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`, for values too large for a small int (more than 30 bits, on a 32-bit port).
+    #[inline(never)]
     pub fn int(value: isize) -> Self {
         // SAFETY: the type says how to read the word.
         Self(unsafe {
@@ -95,6 +96,7 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`, for values too large for a small int (more than 30 bits, on a 32-bit port).
+    #[inline(never)]
     pub fn uint(value: usize) -> Self {
         // SAFETY: the type says how to read the word.
         Self(unsafe { table!(native_to_obj(value, sys::MP_NATIVE_TYPE_UINT as usize)) })
@@ -104,6 +106,7 @@ impl Obj {
     ///
     /// # Raises
     /// `TypeError`, for any other object.
+    #[inline(never)]
     pub fn to_int(self) -> isize {
         // SAFETY: any object will do.
         unsafe { table!(native_from_obj(self.0, sys::MP_NATIVE_TYPE_INT as usize)) as isize }
@@ -134,6 +137,7 @@ impl Obj {
     ///
     /// # Raises
     /// `MemoryError`
+    #[inline(never)]
     pub fn bytes(bytes: &[u8]) -> Self {
         // SAFETY: pointer and length are those of a slice.
         Self(unsafe { table!(obj_new_bytes(bytes.as_ptr(), bytes.len())) })

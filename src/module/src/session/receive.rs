@@ -1,0 +1,325 @@
+//! From the stream to the application.
+use super::{ACK, Current, Session, stream_error};
+use crate::arguments::{arg, refused, ticks};
+use crate::limits::{Limits, number, property};
+use crate::properties::decoded;
+use micropython::{Exception, Native, Obj, buffer, errno};
+use mqtt_codec::{
+    AckKind, Disconnect, Packet, Pid, Properties, Publish, QoS, Suback, Version, ack,
+};
+use mqtt_session::{Incoming, Wait};
+
+/// Reads in one call of `receive`, whatever the peer sends.
+const READS: usize = 8;
+
+/// What `receive` answers. From 0x100 on: the identifier of the request that
+/// is over, shifted by 8, and its reason code. Below 0: [`wire_error`] or the
+/// negative number of an error of the stream.
+const WAIT: isize = 0;
+const MORE: isize = 1;
+const CLOSED: isize = 2;
+const CONNACK: isize = 3;
+const DISCONNECT: isize = 4;
+/// What `step` answers when a message is to be handed to the callback.
+const DELIVER: isize = 5;
+
+/// Errors in sequence rather than in a packet; they follow the codec's.
+const UNEXPECTED: u8 = 50;
+const TOO_MANY: u8 = 51;
+const UNKNOWN_ALIAS: u8 = 52;
+const CODES: u8 = 53;
+
+fn wire_error(error: u8) -> isize {
+    -1000 - isize::from(error)
+}
+
+impl Session {
+    /// `receive(now, callback, limit, copy)`: reads what is there and hands on
+    /// at most `limit` messages: `callback(topic, message, retained)`, the
+    /// message as `bytes` if `copy` or else as a `memoryview` of the receive
+    /// buffer that is valid during the call. Answers with one of the constants
+    /// above.
+    ///
+    /// # Raises
+    /// What the callback raises; the message then counts as delivered.
+    /// `MemoryError`: nothing is lost, call again. What a stream raises: the
+    /// connection is over.
+    pub(super) fn receive(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let now = ticks(arg(args, 0));
+        let callback = arg(args, 1);
+        let mut limit = arg(args, 2).to_int();
+        let copy = arg(args, 3).is_true();
+        let mut reads = READS;
+        if this.reading {
+            return Err(Exception::Runtime(c"receive within receive"));
+        }
+        let mut message = [Obj::none(); 4];
+        loop {
+            let answer = this.step(now, &mut limit, copy, &mut reads, &mut message)?;
+            if answer == DELIVER {
+                this.calling = true;
+                let n = if this.version == Version::V5 { 4 } else { 3 };
+                callback.call(message.get(..n).unwrap_or_default());
+            } else {
+                this.push(now);
+                return Ok(Obj::int(answer));
+            }
+        }
+    }
+
+    /// Works on the receive buffer until there is something for Python: an
+    /// answer, or a message for the callback.
+    ///
+    /// # Raises
+    /// `MemoryError`, with nothing changed.
+    fn step(
+        &mut self,
+        now: u32,
+        limit: &mut isize,
+        copy: bool,
+        reads: &mut usize,
+        message: &mut [Obj; 4],
+    ) -> Result<isize, Exception> {
+        self.calling = false;
+        loop {
+            if self.leaving {
+                self.current = None;
+                self.receiver.reset();
+            }
+            self.finish_current()?;
+            let (packet, len) = match self.receiver.peek(self.version) {
+                Ok(Some(found)) => found,
+                Ok(None) => match self.read(now, reads)? {
+                    Some(answer) => return Ok(answer),
+                    None => continue,
+                },
+                Err(error) => return self.bad(error as u8, error.reason_code()),
+            };
+            if *limit <= 0 {
+                return Ok(MORE);
+            }
+            *limit -= 1;
+            let mut current = Current {
+                len,
+                qos: QoS::AtMostOnce,
+                pid: None,
+            };
+            if self.connected == matches!(packet, Packet::Connack(_)) {
+                return self.bad(UNEXPECTED, 0x82);
+            }
+            let mut answer = None;
+            match packet {
+                Packet::Publish(p) => {
+                    current.qos = p.qos;
+                    current.pid = p.pid;
+                    match self.state.incoming(p.qos, p.pid) {
+                        Incoming::Duplicate => {}
+                        Incoming::TooMany => return self.bad(TOO_MANY, 0x93),
+                        Incoming::Deliver => {
+                            let topic = match self.topic(&p) {
+                                Ok(topic) => topic,
+                                Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
+                            };
+                            let retain = Obj::bool(p.retain);
+                            let properties = decoded(p.properties);
+                            let (from, to) = {
+                                let end = self.receiver.position() + len;
+                                (end - p.payload.len(), end)
+                            };
+                            let payload = if copy {
+                                Obj::bytes(p.payload)
+                            } else {
+                                let block = &mut self.receiver.storage_mut().0;
+                                self.view.point_to(block, from..to)?;
+                                self.view.obj()
+                            };
+                            self.last_topic = topic;
+                            self.current = Some(current);
+                            *message = [topic, payload, retain, properties];
+                            return Ok(DELIVER);
+                        }
+                    }
+                }
+                Packet::Ack(a) => {
+                    // Its answer has to have room before anything changes.
+                    self.transmitter.reserve_answer(ACK)?;
+                    let reply = self.state.acknowledged(a.kind, a.pid, a.reason);
+                    if reply.done {
+                        answer = Some(done(a.pid, a.reason));
+                    }
+                    if let Some((kind, reason)) = reply.answer {
+                        let pid = a.pid;
+                        self.acknowledge(kind, pid, reason)?;
+                    }
+                }
+                Packet::Suback(s) => {
+                    // One code for the one filter; an UNSUBACK of 3.1.1 has none.
+                    let codes = usize::from(!s.unsuback || self.version == Version::V5);
+                    if s.codes.len() != codes {
+                        return self.bad(CODES, 0x82);
+                    }
+                    let wait = if s.unsuback {
+                        Wait::Unsuback
+                    } else {
+                        Wait::Suback
+                    };
+                    if self.state.flights.finish(s.pid, wait) {
+                        answer = Some(done(s.pid, worst(&s)));
+                    }
+                }
+                Packet::Pingresp => self.state.keep_alive.ponged(),
+                Packet::Connack(c) => {
+                    self.reason = c.reason;
+                    if c.reason == 0 {
+                        let present = c.session_present;
+                        if present && self.clean {
+                            return self.bad(UNEXPECTED, 0x82);
+                        }
+                        self.limits = Limits::new(c.properties);
+                        let (keep_alive, receive_maximum) = (
+                            number(c.properties, property::SERVER_KEEP_ALIVE),
+                            number(c.properties, property::RECEIVE_MAXIMUM),
+                        );
+                        let flights = &mut self.state.flights;
+                        flights.set_receive_maximum(receive_maximum.map(|n| n as u16));
+                        self.state.connected(present, now);
+                        if let Some(seconds) = keep_alive {
+                            self.state.keep_alive.promise(seconds * 1000);
+                        }
+                        self.connected = true;
+                    }
+                    answer = Some(CONNACK);
+                }
+                Packet::Disconnect(d) => {
+                    self.reason = d.reason;
+                    answer = Some(DISCONNECT);
+                }
+                // Only who asked for a method of authentication gets it.
+                Packet::Auth(_) => return self.bad(UNEXPECTED, 0x82),
+            }
+            self.current = Some(current);
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The topic of a message, by its alias if need be (MQTT 5, 3.3.2.3.4), or
+    /// the reason code to end the connection with.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    fn topic(&self, p: &Publish<'_>) -> Result<Obj, u8> {
+        let Some(alias) = number(p.properties, property::TOPIC_ALIAS) else {
+            return Ok(same_or_new(self.last_topic, p.topic));
+        };
+        if self.aliases.is_none() || alias as usize > self.aliases.len() {
+            return Err(0x94);
+        }
+        let at = Obj::int(alias as isize - 1);
+        if !p.topic.is_empty() {
+            let topic = same_or_new(self.last_topic, p.topic);
+            self.aliases.set_item(at, topic);
+            return Ok(topic);
+        }
+        let topic = self.aliases.item(at);
+        if topic.is_none() {
+            Err(0x82)
+        } else {
+            Ok(topic)
+        }
+    }
+
+    /// The peer breaks the protocol: MQTT 5 tells it why (4.13.1).
+    fn bad(&mut self, error: u8, reason: u8) -> Result<isize, Exception> {
+        if self.version == Version::V5 && self.connected {
+            let properties = Properties::EMPTY;
+            self.send(&(self.version, Disconnect { reason, properties }))?;
+        }
+        Ok(wire_error(error))
+    }
+
+    /// The packet handed on last is done with: acknowledge and drop it.
+    fn finish_current(&mut self) -> Result<(), Exception> {
+        if let Some(current) = &self.current {
+            let (len, qos, pid) = (current.len, current.qos, current.pid);
+            if pid.is_some() {
+                self.transmitter.reserve_answer(ACK)?;
+            }
+            self.current = None;
+            self.view.clear();
+            self.receiver.consume(len);
+            if let Some((kind, pid)) = self.state.delivered(qos, pid) {
+                self.acknowledge(kind, pid, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn acknowledge(
+        &mut self,
+        kind: AckKind,
+        pid: Pid,
+        reason: u8,
+    ) -> Result<(), Exception> {
+        let room = self.transmitter.reserve(ACK)?;
+        let len = ack(self.version, kind, pid, reason, room).map_err(refused)?;
+        self.transmitter.commit(len);
+        Ok(())
+    }
+
+    /// Reads once. `Some`: what to answer, since nothing came.
+    ///
+    /// # Raises
+    /// What a stream written in Python raises.
+    fn read(&mut self, now: u32, reads: &mut usize) -> Result<Option<isize>, Exception> {
+        let Some(stream) = self.stream else {
+            return Ok(Some(CLOSED));
+        };
+        if self.drained {
+            self.drained = false;
+            return Ok(Some(WAIT));
+        }
+        if *reads == 0 {
+            return Ok(Some(MORE));
+        }
+        *reads -= 1;
+        let window = self.receiver.window().map_err(|_| Exception::Memory)?;
+        let room = window.len();
+        self.reading = true;
+        let result = stream.read(window);
+        self.reading = false;
+        match result {
+            Ok(0) => Ok(Some(CLOSED)),
+            Ok(n) => {
+                self.receiver.commit(n);
+                self.drained = n < room && !self.buffered;
+                self.state.keep_alive.received(now);
+                Ok(None)
+            }
+            Err(errno::EAGAIN) => Ok(Some(WAIT)),
+            Err(e) => Ok(Some(stream_error(e))),
+        }
+    }
+}
+
+/// The answer that a request is over.
+fn done(pid: Pid, reason: u8) -> isize {
+    (usize::from(pid.get()) << 8 | usize::from(reason)) as isize
+}
+
+/// The worst of the codes: they grow with it, and 0x80 on is a refusal.
+fn worst(suback: &Suback<'_>) -> u8 {
+    suback.codes.iter().copied().max().unwrap_or(0)
+}
+
+/// A `bytes` object of the topic: the one there is, if it has the same bytes.
+///
+/// # Raises
+/// `MemoryError`
+fn same_or_new(known: Obj, topic: &[u8]) -> Obj {
+    match buffer(known) {
+        Ok(bytes) if *bytes == *topic => known,
+        _ => Obj::bytes(topic),
+    }
+}
