@@ -225,7 +225,7 @@ class Show:
         self.until("", lambda: time.monotonic() >= back, OUTAGE + 1)
         held = self.published - self.confirmed
         self.broker.start()
-        self.tell("*** the broker is back; it has forgotten all it knew ***")
+        self.tell("*** the broker is back, with no memory of sessions and messages ***")
 
         self.until("all is published and confirmed", self.finished, 60)
         quiet = time.monotonic() + 10
@@ -242,6 +242,7 @@ class Show:
         if lost:
             say(f"FAILED: {len(lost)} of {COUNT} QoS 1 messages were lost: {' '.join(map(str, sorted(lost)))}")
         else:
+            say("(They are retained, so that the subscriber gets those too that the publisher sent before it was back.)")
             say(f"OK: the broker was killed and came back, and all {COUNT} QoS 1 messages have arrived.")
         return 1 if lost else 0
 

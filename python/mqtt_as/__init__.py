@@ -271,7 +271,7 @@ class MQTT_base:
     # One attempt. OSError: no broker, or it refuses
     async def _connect(self, clean):
         self._drop()
-        self.dprint("Connecting to %s port %s", self.server, self.port)
+        self.dprint("Connecting to %s port %s" % (self.server, self.port))
         sock = self._sock = await self._open()
         self._check_stopped()
         if self._ssl:
@@ -423,7 +423,7 @@ class MQTT_base:
                 await asyncio.sleep_ms(most)
             else:
                 MQTT_base.REPUB_COUNT += 1
-                self.dprint("Repeat of packet %d", -ms)
+                self.dprint("Repeat of packet %d" % -ms)
             self._check_link()
 
     def _check_link(self):
@@ -670,7 +670,7 @@ class MQTTClient(MQTT_base):
                 if up:
                     await self._wake.wait()
                     up = False
-                    self.dprint("Connection lost: %s", self._error)
+                    self.dprint("Connection lost: %s" % self._error)
                     self._drop()
                     self._announce_down()
                     if ticks_diff(ticks_ms(), self._since) > 2000:
@@ -683,7 +683,7 @@ class MQTTClient(MQTT_base):
                 self._announce_up()
                 up = True
             except Exception as e:
-                self.dprint("Reconnect failed: %s", e)
+                self.dprint("Reconnect failed: %s" % e)
                 self._drop()
 
     def _check_link(self):
@@ -699,7 +699,7 @@ class MQTTClient(MQTT_base):
         return self._isconnected
 
     def _taken_over(self, er):
-        self.dprint("%s", er)
+        self.dprint(str(er))
         self._release()
         self._drop()
         self._end_requests()

@@ -138,18 +138,24 @@ fn link_files(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
 fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
     let mut within = true;
     println!(
-        "{:10} {:>7} {:>7} {:>7} {:>7}",
-        "bytes", "text", "rodata", "bss", "file"
+        "{:10} {:>7} {:>7} {:>7} {:>7} {:>7}",
+        "bytes", "text", "rodata", "bss", "file", "budget"
     );
     for path in files {
         let s = Sizes::read(&path.display().to_string(), &read(path)?)?;
         let arch = Architecture::numbered(s.code)?
             .ok_or_else(|| format!("{}: unknown architecture {}", path.display(), s.code))?;
+        let budget = arch.budget.as_ref();
         println!(
-            "{:10} {:7} {:7} {:7} {:7}",
-            arch.name, s.text, s.rodata, s.bss, s.file
+            "{:10} {:7} {:7} {:7} {:7} {:>7}",
+            arch.name,
+            s.text,
+            s.rodata,
+            s.bss,
+            s.file,
+            budget.map_or("-".into(), |b| b.file.to_string())
         );
-        let Some(budget) = arch.budget else { continue };
+        let Some(budget) = budget else { continue };
         let checks = [
             ("text", s.text, budget.text),
             ("rodata", s.rodata, budget.rodata),
