@@ -511,6 +511,23 @@ def test_keepalive_holds_though_only_the_broker_talks(clients, peer):
     end(p)
 
 
+def test_answer_to_a_ping_behind_a_long_message(clients, peer):
+    """While bytes come in the broker lives, though PINGRESP has to wait for its turn."""
+    p = clients.start(peer, CONNECT, config={"keepalive": 1, "response_time": 1})
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("connected")
+    for byte in encode(f"30 # \"t\" '{'x' * 30}'"):
+        c.send(bytes((byte,)))
+        time.sleep(0.1)
+    c.send("d0 00", "32 # \"t\" 00 01 'm'")
+    while c.packet() == b"\xc0\0":
+        pass
+    with pytest.raises(AssertionError, match="no client has connected"):
+        peer.accept(0.1)
+    end(p)
+
+
 def test_ping_without_answer(clients, peer):
     p = clients.start(peer, CONNECT, config={"keepalive": 4, "response_time": 1})
     c = peer.accept()

@@ -602,6 +602,34 @@ def test_acknowledgements_while_blocked(run):
     assert run(script).splitlines() == ["0 0", "3018 b'\\x00\\x01t' b'@\\x02\\x00\\x07@\\x02\\x00\\x07@\\x02\\x00\\x07'"]
 
 
+def test_peer_that_always_leaves_some(run):
+    """It takes as much as comes to be sent, so there is always something left: the buffer does not grow."""
+    script = """
+        session, stream = connected()
+        stream.room = 0
+
+        def ack(n):
+            return bytes((0x40, 2, n >> 8, n & 255))
+        def feed(n):
+            stream.data, stream.at = bytes((0x32, 6, 0, 1, 0x74, n >> 8, n & 255, 0x78)), 0
+            drain(session, lambda *_: None)
+        for n in range(1, 9):
+            feed(n)
+        used = None
+        for n in range(9, 5000):
+            feed(n)
+            stream.room = 4
+            assert session.flush(0) == 1
+            assert b"".join(stream.written) == ack(n - 8)
+            del stream.written[:]
+            if n == 100 or n == 4999:
+                gc.collect()
+                print(gc.mem_alloc())
+    """
+    before, after = map(int, run(script).split())
+    assert after - before < 2000
+
+
 def test_errors_while_writing(run):
     script = """
         class Broken(Stream):

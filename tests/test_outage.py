@@ -358,6 +358,35 @@ def test_publication_right_after_the_end_was_noticed(clients, peer):
     end(p)
 
 
+@pytest.mark.parametrize("call", ["client.connect()", "asyncio.wait_for(client.connect(), 0.3)"])
+def test_connect_during_an_outage(clients, proxy, call):
+    """That attempt fails, or is given up, but the client goes on to reconnect."""
+    script = f"""
+        async def main(client):
+            await client.connect()
+            print("connected")
+            await until(lambda: not client.isconnected())
+            print("again", await outcome({call}))
+            await until(client.isconnected)
+            await client.publish("t", "m", qos=1)
+            print("back")
+    """
+    p = clients.start(proxy, script, config={"response_time": 2})
+    p.expect("connected")
+    if "wait_for" in call:
+        proxy.hold()
+    else:
+        proxy.refuse()
+    proxy.cut()
+    p.expect("again TimeoutError" if "wait_for" in call else "again OSError")
+    if "wait_for" in call:
+        proxy.release()
+    else:
+        proxy.listen()
+    p.expect("back")
+    end(p)
+
+
 def test_order_of_callbacks(clients, peer):
     """wifi_coro comes before connect_coro; both may take their time; connect() waits for neither."""
     script = """
@@ -438,6 +467,38 @@ def test_handlers_assigned_later(clients, peer):
 
 
 # --- the end, and again
+
+
+def test_nothing_follows_disconnect(clients, peer):
+    """Neither publications nor acknowledgements are sent, no message is taken (3.14.4); with clean_init there are two ends."""
+    script = """
+        config["subs_cb"] = show
+
+        async def publish(client):
+            while True:
+                asyncio.create_task(outcome(client.publish("t", "m")))
+                await asyncio.sleep_ms(5)
+
+        async def main(client):
+            task = asyncio.create_task(publish(client))
+            await client.connect()
+            await told()
+            await client.disconnect()
+            task.cancel()
+    """
+    p = clients.start(peer, script, config={"clean": False})
+    for last in (False, True):
+        c = peer.accept()
+        c.accept_connect()
+        if last:
+            c.expect("30 # \"t\" 'm'")
+            p.send("go")
+        while (packet := c.packet())[0] == 0x30:
+            pass
+        assert packet == b"\xe0\0"
+        c.send("32 # \"t\" 00 01 'late'", "34 # \"t\" 00 02 'late'", "62 02 00 02")
+        assert c.closed() == b""
+    assert "late" not in end(p).out
 
 
 def test_disconnect(clients, broker):
@@ -712,6 +773,47 @@ def test_link_of_the_application(clients, peer):
         c.accept_connect()
         p.send("go")
     assert end(p).lines[-1] == "link close"
+
+
+def test_wifi_connect_that_does_nothing(clients, proxy):
+    """The application sees to the link: it is not taken down, since nobody would bring it up."""
+    script = """
+        class Link:
+            interface = None
+            up = True
+            async def connect(self, quick):
+                self.up = True
+            def isconnected(self):
+                return self.up
+            def disconnect(self):
+                self.up = False
+            def close(self):
+                pass
+
+        class Client(MQTTClient):
+            async def wifi_connect(self, quick=False):
+                print("wifi")
+
+        config["link"] = Link()
+        mqtt_as._backoff = lambda n: 20
+
+        async def main(client):
+            await client.connect()
+            print("connected")
+            await told()
+            await until(client.isconnected)
+            await client.publish("t", "m", qos=1)
+            print("back")
+    """
+    p = clients.start(proxy, script)
+    p.expect("connected")
+    proxy.refuse()
+    proxy.cut()
+    p.expect("wifi")
+    proxy.listen()
+    p.send("go")
+    p.expect("back")
+    end(p)
 
 
 def test_link_that_fails(clients, peer):

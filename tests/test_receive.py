@@ -549,6 +549,33 @@ def test_buffer_shrinks(clients, peer):
     end(p)
 
 
+def test_memoryview_keeps_no_large_buffer(clients, peer):
+    """Once the callback has returned, nothing holds the memory of a large message any more."""
+    script = """
+        mqtt_as.MSG_BYTES = False
+        config["subs_cb"] = lambda topic, msg, retained: print("got", len(msg))
+
+        async def main(client):
+            await client.connect()
+            gc.collect()
+            used = gc.mem_alloc()
+            print("connected")
+            await told()
+            gc.collect()
+            print("kept", gc.mem_alloc() - used)
+    """
+    p, c = connected(clients, peer, script)
+    p.expect("connected")
+    c.send(f"30 # \"t\" '{'x' * 60_000}'")
+    p.expect("got 60000")
+    for _ in range(10):
+        c.send("d0 00")
+        time.sleep(0.05)
+    p.send("go")
+    assert int(p.expect("kept (.*)")[1]) < 20_000
+    end(p)
+
+
 @pytest.mark.parametrize("msg_bytes", [True, False])
 def test_receiving_leaves_no_garbage_behind(clients, peer, msg_bytes):
     script = f"""

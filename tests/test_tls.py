@@ -1,5 +1,8 @@
 """TLS: config keys ssl and ssl_params, over a real broker."""
 
+import os
+import socket
+import ssl
 import subprocess
 
 import pytest
@@ -7,12 +10,16 @@ from fixtures.client import end
 
 
 @pytest.fixture
-def tls_broker(brokers, tmp_path):
-    """A broker with a certificate for localhost that nobody else has signed."""
+def certificate(tmp_path):
+    """A certificate for localhost that nobody else has signed."""
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
     subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
     command = "openssl x509 -in cert.pem -outform DER -out cert.der"
     subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tls_broker(brokers, tmp_path, certificate):
     broker = brokers(f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem", start=False)
     return broker.start()
 
@@ -107,3 +114,87 @@ def test_refused(clients, broker, tls_broker, tmp_path, wrong):
         config={"ssl": True, "response_time": 3},
     )
     assert r.lines == ["OSError False"] * 2, r
+
+
+@pytest.fixture
+def accept(peer, tmp_path, certificate):
+    """accept() as the peer's, with TLS over the connection and the CONNECT answered."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    def accept():
+        c = peer.accept()
+        c.sock.settimeout(10)
+        c.sock = context.wrap_socket(c.sock, server_side=True)
+        c.accept_connect()
+        return c
+
+    return accept
+
+
+def test_acknowledgements_while_a_write_blocks(clients, peer, accept):
+    """TLS has taken what it could not yet send: it is offered the same again, without what came behind it since."""
+    script = """
+        count = 0
+        def callback(topic, msg, retained):
+            global count
+            count += 1
+        config["subs_cb"] = callback
+
+        async def main(client):
+            await client.connect()
+            try:
+                while True:
+                    await asyncio.wait_for(client.publish("f", bytes(1000)), 1)
+            except asyncio.TimeoutError:
+                print("blocked")
+            await until(lambda: count == 10)
+            await asyncio.sleep_ms(200)
+            print("delivered")
+            await told()
+    """
+    peer.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    config = {"ssl": True, "response_time": 20}
+    p = clients.start(peer, script, config=config, options=("-X", "heapsize=4m"))
+    c = accept()
+    p.expect("blocked")
+    for n in range(10):
+        c.send(f"32 # \"t\" 00 {n + 1:02x} 'm'")
+    p.expect("delivered")
+    acknowledged = []
+    while len(acknowledged) < 10:
+        packet = c.packet()
+        if packet[0] == 0x40:
+            acknowledged.append(packet[3])
+        else:
+            assert packet == b"\x30\xeb\x07\0\1f" + bytes(1000)
+    assert acknowledged == list(range(1, 11))
+    end(p)
+
+
+@pytest.mark.parametrize("fault", ["garbage", "reset", "close"])
+def test_faults(clients, peer, accept, fault):
+    """TLS has numbers of its own for what goes wrong; any of them ends the connection, and a new one is made."""
+    script = """
+        async def main(client):
+            await client.connect()
+            print("connected")
+            await told()
+            await until(client.isconnected)
+            await client.publish("t", "again")
+            await told()
+    """
+    p = clients.start(peer, script, config={"ssl": True}, options=("-X", "heapsize=4m"))
+    c = accept()
+    p.expect("connected")
+    if fault == "garbage":
+        os.write(c.sock.fileno(), b"garbage" * 6)
+    elif fault == "reset":
+        c.reset()
+    else:
+        c.close()
+    c = accept()
+    p.send("go")
+    c.expect("30 # \"t\" 'again'")
+    end(p)

@@ -1,6 +1,5 @@
 """MQTT 5: properties, what client and server announce, reason codes."""
 
-
 import pytest
 from fixtures.client import end
 from fixtures.peer import encode, varint
@@ -230,8 +229,8 @@ def test_buffers_that_shrink_while_properties_are_read(clients, peer):
     """
     p = start(clients, peer, script)
     c = peer.accept()
-    c.accept_connect("20 # 00 00 00")
-    # 13 bytes of header, then properties
+    c.expect('10 # "MQTT" 05 06 00 3c 0a .. .. .. .. .. .. .. .. .. .. "id" 00 "x" "x"')
+    c.send("20 03 00 00 00")
     block = '07 26 "k" "v"'
     c.expect(f"30 # \"x\" {block} 'x'")
     c.expect(f'82 # .. .. {block} "x" 00')
@@ -298,7 +297,7 @@ def test_inbound_topic_alias(clients, peer):
     publish(c, "23 00 02", "'4'", '""')
     publish(c, "23 00 01", "'5'", '"c"')
     publish(c, "23 00 01", "'6'", '""')
-    for n, topic in enumerate("abacbc"[:2] + "abcc", 1):
+    for n, topic in enumerate("ababcc", 1):
         p.expect(rf"^message b'{topic}' b'{n}'")
     end(p)
 
@@ -385,7 +384,7 @@ def test_server_keep_alive(clients, peer):
         ("27 00 00 00 14", "subscribe('a' * 13)", 0x95),
         ("27 00 00 00 14", "unsubscribe('a' * 14)", 0x95),
         ("22 00 05", "publish('t', 'm', properties={0x23: 6})", 0x94),
-        ("01 00", "publish('t', 'm', properties={0x23: 1})", 0x94),
+        ("", "publish('t', 'm', properties={0x23: 1})", 0x94),
         ("28 00", "subscribe('a/#')", 0xA2),
         ("28 00", "subscribe('+/a')", 0xA2),
         ("29 00", "subscribe('t', 1, {0x0B: 1})", 0xA1),
@@ -403,7 +402,7 @@ def test_limits_of_the_server(clients, peer, limit, call, reason):
                 print("refused", e.reason_code)
             await client.publish("t", bytes(14))
     """
-    p, c = connected(clients, peer, script, announced=limit if limit != "01 00" else "")
+    p, c = connected(clients, peer, script, announced=limit)
     c.expect(b"\x30\x12\0\1t\0" + bytes(14))  # 20 bytes may be sent
     p.expect(f"^refused {reason}$")
     end(p)
@@ -621,21 +620,6 @@ def test_session_taken_over(clients, peer):
     p.send("go")
     accept(peer).expect("30 # \"t\" 00 'again'")
     end(p)
-
-
-def test_taken_over_by_a_client_of_the_same_name(clients, broker, observers):
-    script = """
-        async def main(client):
-            await client.connect()
-            await client.down.wait()
-            print("down", await outcome(client.publish("t", "m")))
-    """
-    p = start(clients, broker, script, config={"queue_len": 1})
-    broker.wait_log("as id ")
-    observer = observers(broker, version=5, client_id="id")
-    p.expect("down OSError")
-    end(p)
-    observer.publish("t", "still there", 1)
 
 
 # --- 3.1.1 with what MQTT 5 has

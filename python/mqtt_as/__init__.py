@@ -126,11 +126,12 @@ def _begin_connect(sock, address):
 
 # A request that waits for its answer: the packet that asks, and its outcome
 class _Request:
-    def __init__(self, method, args):
+    reason = properties = None
+
+    def __init__(self, pid, method, args):
+        self.pid = pid
         self.method = method
         self.args = args
-        self.pid = 0
-        self.reason = self.properties = None
         self.event = asyncio.Event()
 
     def done(self, reason):
@@ -488,9 +489,7 @@ class MQTT_base:
         if r & _BACKLOG:
             r -= _BACKLOG
             self._unsent(1)
-        request = _Request(method, args)
-        request.pid = r
-        self._requests[r] = request
+        request = self._requests[r] = _Request(r, method, args)
         try:
             await request.event.wait()
         finally:
@@ -506,7 +505,8 @@ class MQTT_base:
     def _finish(self, pid, reason):
         request = self._requests.pop(pid, None)
         if request:
-            request.properties = self._core.properties() if self.mqttv5 else None
+            if self.mqttv5:
+                request.properties = self._core.properties()
             request.done(reason)
         self._resend()
         self._pulse()
@@ -551,18 +551,23 @@ class MQTT_base:
         self._unsent(self._core.ping(ticks_ms()))
 
     async def publish(self, topic, msg, retain=False, qos=0, properties=None):
-        args = (topic, msg, retain, qos, properties)
+        publish = self._core.publish
         if qos:
-            await self._request(self._core.publish, *args)
+            await self._request(publish, topic, msg, retain, qos, properties)
             return
-        while await self._send(self._core.publish, args):
-            # Not all of it is written. If the connection ends: once more
-            self._unsent(1)
-            n = self._connections
-            while self._core.unsent():
-                await self._turn.wait()
-            if n == self._connections and self._isconnected:
-                return
+        r = -1
+        if self._isconnected:  # The common case, without a further coroutine
+            r = publish(ticks_ms(), 0, topic, msg, retain, qos, properties)
+        while r:
+            if r > 0:
+                # Not all of it is written. If the connection ends: once more
+                self._unsent(1)
+                n = self._connections
+                while self._core.unsent():
+                    await self._turn.wait()
+                if n == self._connections and self._isconnected:
+                    return
+            r = await self._send(publish, (topic, msg, retain, qos, properties))
         self._sent += 1
         if not self._sent & 15:
             await asyncio.sleep_ms(0)
