@@ -42,6 +42,11 @@ impl Limits {
         }
     }
 
+    /// A packet of that many bytes is too large.
+    pub fn exceeds(&self, len: usize) -> bool {
+        len > self.packet as usize
+    }
+
     /// The reason code for which a PUBLISH of `len` bytes is not to be sent.
     pub fn refuse_publish(
         &self,
@@ -52,7 +57,7 @@ impl Limits {
     ) -> Option<u8> {
         let alias = number(properties, property::TOPIC_ALIAS).unwrap_or(0);
         first(&[
-            (len > self.packet as usize, 0x95),
+            (self.exceeds(len), 0x95),
             (qos as u8 > self.qos, 0x9b),
             (retain && !self.retain, 0x9a),
             (alias > self.alias.into(), 0x94),

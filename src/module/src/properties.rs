@@ -61,7 +61,7 @@ fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> 
                 let (name, value) = if named {
                     (item, value.item(item))
                 } else {
-                    (item.item(Obj::int(0)), item.item(Obj::int(1)))
+                    pair(item)?
                 };
                 let (name, value) = (buffer(name)?, buffer(value)?);
                 writer
@@ -77,6 +77,18 @@ fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> 
         }
     }
     Ok(())
+}
+
+/// Two items.
+///
+/// # Raises
+/// `TypeError` if there are no items.
+fn pair(items: Obj) -> Result<(Obj, Obj), Exception> {
+    let mut items = items.iter();
+    match (items.next(), items.next(), items.next()) {
+        (Some(name), Some(value), None) => Ok((name, value)),
+        _ => Err(Exception::Value(c"user properties must be a dict or pairs")),
+    }
 }
 
 fn put(writer: &mut PropertyWriter<'_>, id: u8, value: Obj) -> Result<(), Exception> {

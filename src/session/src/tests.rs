@@ -124,7 +124,7 @@ fn inbound_qos2_is_bounded() {
         s.delivered(QoS::ExactlyOnce, Some(pid(n)));
     }
     assert_eq!(
-        s.incoming(QoS::ExactlyOnce, Some(pid(99))),
+        s.incoming(QoS::ExactlyOnce, Some(pid(9999))),
         Incoming::TooMany
     );
     assert_eq!(
@@ -132,12 +132,12 @@ fn inbound_qos2_is_bounded() {
         Incoming::Duplicate
     );
     assert_eq!(
-        s.incoming(QoS::AtLeastOnce, Some(pid(99))),
+        s.incoming(QoS::AtLeastOnce, Some(pid(9999))),
         Incoming::Deliver
     );
     s.connected(false, 0);
     assert_eq!(
-        s.incoming(QoS::ExactlyOnce, Some(pid(99))),
+        s.incoming(QoS::ExactlyOnce, Some(pid(9999))),
         Incoming::Deliver
     );
 }

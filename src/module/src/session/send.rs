@@ -17,6 +17,9 @@ const BUSY: isize = -1;
 const REFUSED: isize = -0x100;
 const BACKLOG: isize = 0x10000;
 
+/// The reason code of a packet that is too large for the server.
+const TOO_LARGE: isize = 0x95;
+
 /// Encodes a request with an identifier, or tells its length.
 type Packer<'a> = &'a dyn Fn(Pid, Option<&mut [u8]>) -> Result<usize, Exception>;
 
@@ -287,6 +290,9 @@ impl Session {
         let len = packet(Pid::MIN, None)?;
         if !this.ready() {
             return Ok(Obj::int(BUSY));
+        }
+        if this.limits.exceeds(len) {
+            return Ok(Obj::int(REFUSED - TOO_LARGE));
         }
         this.transmitter.reserve(len)?;
         let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
