@@ -142,13 +142,23 @@ def test_acknowledgements_while_a_write_blocks(clients, peer, accept):
             count += 1
         config["subs_cb"] = callback
 
+        n = 0
+        async def flood(client):
+            global n
+            message = bytes(1000)
+            while True:
+                await client.publish("f", message)
+                n += 1
+
         async def main(client):
             await client.connect()
-            try:
-                while True:
-                    await asyncio.wait_for(client.publish("f", bytes(1000)), 1)
-            except asyncio.TimeoutError:
-                print("blocked")
+            task = asyncio.create_task(flood(client))
+            sent = -1
+            while sent != n:
+                sent = n
+                await asyncio.sleep_ms(300)
+            task.cancel()
+            print("blocked")
             await until(lambda: count == 10)
             await asyncio.sleep_ms(200)
             print("delivered")
@@ -174,18 +184,23 @@ def test_acknowledgements_while_a_write_blocks(clients, peer, accept):
 
 
 @pytest.mark.parametrize("fault", ["garbage", "reset", "close"])
-def test_faults(clients, peer, accept, fault):
+@pytest.mark.parametrize("writing", [False, True])
+def test_faults(clients, peer, accept, fault, writing):
     """TLS has numbers of its own for what goes wrong; any of them ends the connection, and a new one is made."""
-    script = """
+    script = f"""
         async def main(client):
             await client.connect()
+            if {writing}:
+                task = asyncio.create_task(client.publish("t", bytes(4_000_000)))
+            await asyncio.sleep_ms(500)
             print("connected")
             await told()
             await until(client.isconnected)
             await client.publish("t", "again")
             await told()
     """
-    p = clients.start(peer, script, config={"ssl": True}, options=("-X", "heapsize=4m"))
+    peer.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    p = clients.start(peer, script, config={"ssl": True}, options=("-X", "heapsize=16m"))
     c = accept()
     p.expect("connected")
     if fault == "garbage":
@@ -194,7 +209,40 @@ def test_faults(clients, peer, accept, fault):
         c.reset()
     else:
         c.close()
+    peer.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     c = accept()
     p.send("go")
+    if writing:
+        assert c.packet().endswith(bytes(1000))
     c.expect("30 # \"t\" 'again'")
+    end(p)
+
+
+def test_publications_when_the_connection_breaks(clients, peer, accept):
+    """They notice nothing of it, though TLS may raise where it cannot write."""
+    script = """
+        async def publish(client, qos):
+            while True:
+                await client.publish("t", "m", qos=qos)
+                await asyncio.sleep_ms(1)
+
+        async def main(client):
+            await client.connect()
+            tasks = [asyncio.create_task(publish(client, qos)) for qos in (0, 1)]
+            await told()
+            print("all on", not any(t.done() for t in tasks))
+    """
+    p = clients.start(peer, script, config={"ssl": True}, options=("-X", "heapsize=4m"))
+    for _ in range(3):
+        c = accept()
+        for _ in range(20):
+            c.expect("*")
+        c.reset()
+    c = accept()
+    for _ in range(5):
+        while (packet := c.expect("*"))[0] not in (0x32, 0x3A):
+            pass
+        c.send(b"\x40\x02" + packet[5:7])
+    p.send("end")
+    p.expect("all on True")
     end(p)

@@ -94,7 +94,8 @@ async def _guard(coro, failed=None):  # No task ends unseen
     try:
         await coro
     except Exception as e:
-        sys.print_exception(e)
+        if not (failed and isinstance(e, OSError)):  # Else a TLS stream broke
+            sys.print_exception(e)
         if failed:
             failed(e)
 
@@ -338,7 +339,7 @@ class MQTT_base:
     async def _leave(self):
         self._isconnected = False
         self._wake.clear()
-        self._unsent(self._core.disconnect(ticks_ms()))
+        self._unsent(self._call(self._core.disconnect))
         await self._ended(min(500, self._response_ms))
 
     # The connection ended: er says why
@@ -467,13 +468,22 @@ class MQTT_base:
         if self._stopped:
             raise OSError(errno.ENOTCONN, "not connected: call connect()")
 
+    # What a method of the session answers; -1 if the connection ends by it: a
+    # TLS stream that breaks may raise, where others return an error
+    def _call(self, method, *args):
+        try:
+            return method(ticks_ms(), *args)
+        except OSError as e:
+            self._fail(e)
+            return -1
+
     # A packet out: its identifier or 0
     async def _send(self, method, args):
         while True:
             self._check_stopped()
             r = -1  # Nothing over a connection that begins or ends
             if self._isconnected or self._sock is None:
-                r = method(ticks_ms(), 0, *args)
+                r = self._call(method, 0, *args)
             if r >= 0:
                 return r
             if r <= _REFUSED:
@@ -548,7 +558,7 @@ class MQTT_base:
         self._pulse()
 
     async def _ping(self):
-        self._unsent(self._core.ping(ticks_ms()))
+        self._unsent(self._call(self._core.ping))
 
     async def publish(self, topic, msg, retain=False, qos=0, properties=None):
         publish = self._core.publish
@@ -557,7 +567,10 @@ class MQTT_base:
             return
         r = -1
         if self._isconnected:  # The common case, without a further coroutine
-            r = publish(ticks_ms(), 0, topic, msg, retain, qos, properties)
+            try:
+                r = publish(ticks_ms(), 0, topic, msg, retain, qos, properties)
+            except OSError as e:  # As in _call
+                self._fail(e)
         while r:
             if r > 0:
                 # Not all of it is written. If the connection ends: once more
