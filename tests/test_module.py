@@ -111,7 +111,7 @@ def test_constructor(run):
             pass
     """
     names = """
-        abandon calling check close codes connect disconnect due flush idle new_pid open ping properties publish reason receive
+        abandon calling check close connect disconnect due flush idle new_pid open ping properties publish reason receive
         reset stale subscribe unsent unsubscribe
     """
     assert eval(run(script)) == names.split()
@@ -166,7 +166,7 @@ def test_wrong_self(run):
             pass
         for other in (None, 5, "s", object(), Stream(), Session, [1]):
             for name, *args in (("close",), ("unsent",), ("due", 0), ("open", Stream(), False), ("receive", 0, None, 1, True),
-                    ("publish", 0, 0, "t", "m", False, 0), ("idle", 0), ("codes",)):
+                    ("publish", 0, 0, "t", "m", False, 0), ("idle", 0), ("reason",)):
                 try:
                     print("taken", other, name, getattr(Session, name)(other, *args))
                 except (TypeError, AttributeError):

@@ -567,10 +567,7 @@ class MQTT_base:
             return
         r = -1
         if self._isconnected:  # The common case, without a further coroutine
-            try:
-                r = publish(ticks_ms(), 0, topic, msg, retain, qos, properties)
-            except OSError as e:  # As in _call
-                self._fail(e)
+            r = self._call(publish, 0, topic, msg, retain, qos, properties)
         while r:
             if r > 0:
                 # Not all of it is written. If the connection ends: once more

@@ -101,7 +101,6 @@ class! {
             idle(self, now) = Session::idle;
             calling(self) = Session::calling;
             reason(self) = Session::reason;
-            codes(self) = Session::codes;
             properties(self) = Session::last_properties;
         }
     }
@@ -270,16 +269,5 @@ impl Session {
     /// The reason code of the last CONNACK or DISCONNECT.
     fn reason(this: Native<Session>) -> Result<Obj, Exception> {
         Ok(Obj::uint(this.reason.into()))
-    }
-
-    /// The reason codes of the SUBACK or UNSUBACK handed on just now.
-    ///
-    /// # Raises
-    /// `MemoryError`
-    fn codes(this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(match this.receiver.peek(this.version) {
-            Ok(Some((Packet::Suback(s), _))) if this.current.is_some() => Obj::bytes(s.codes),
-            _ => Obj::none(),
-        })
     }
 }
