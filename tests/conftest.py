@@ -14,7 +14,8 @@ observer    A paho client connected to `broker`: subscribe(topic, qos), publish(
             quiet(seconds), `messages`.
 observers   More of them: observers(broker, version=5, ...).
 clients     Scripts that use the client: clients(server, script, config={...}), see fixtures/client.py.
-proxy       A TCP proxy in front of `broker`: cut(), hold(), release(), refuse(), listen(), `piece`, `accepted`.
+proxy       A TCP proxy in front of `broker`: cut(), half_close(end), hold(), swallow(), release(), refuse(), listen(),
+            smooth(), `piece`, `pause`, `delay`, `gather`, `rate`, `accepted`. See fixtures/proxy.py.
 
 Whatever a fixture started ends with the test, also where it fails.
 """

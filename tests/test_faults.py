@@ -1,0 +1,272 @@
+"""A network that fails in all the ways there are: what the client does then, in 3.1.1 and 5."""
+
+import time
+
+import pytest
+from fixtures.client import end
+
+# Publishes what it is told to ("count size"; a size below 0: others do) and receives it back, at each QoS; tells of
+# connections and of all that came.
+SCRIPT = """
+    if config["mqttv5"]:
+        config["mqttv5_con_props"] = {0x11: 3600}
+    config["clean"] = False
+    mqtt_as._backoff = lambda n: 100 if n else 0  # ms
+    got = {0: [], 1: [], 2: []}
+
+    def callback(topic, msg, retained, *properties):
+        qos, n = bytes(msg).split()[:2]
+        got[int(qos)].append(int(n))
+
+    async def wifi(state):
+        print("wifi", state)
+
+    async def publish(client, qos, size, numbers):
+        for n in numbers:
+            await client.publish("t", b"%d %d " % (qos, n) + bytes(size), qos=qos)
+
+    def came(numbers):
+        once = list(numbers)
+        return sorted(set(got[1])) == once and sorted(got[2]) == once
+
+    config.update(subs_cb=callback, wifi_coro=wifi)
+
+    async def main(client):
+        await client.connect()
+        await client.subscribe("t", 2)
+        print("ready")
+        last = 0
+        while True:
+            line = await told()
+            if not line:
+                break
+            count, size = map(int, line.split())
+            numbers = range(last, last + count)
+            last += count
+            tasks = []
+            if size >= 0:
+                tasks = [asyncio.create_task(publish(client, qos, size, numbers)) for qos in (0, 1, 2)]
+            print("publishing")
+            for t in tasks:
+                await t
+            print("published")
+            await until(lambda: came(range(last)), 30)
+            print("QoS 0", len(got[0]), "in order", got[0] == sorted(got[0]), "twice", len(got[0]) - len(set(got[0])))
+            print("QoS 1 in order", got[1] == sorted(got[1]), "twice", len(got[1]) - len(set(got[1])))
+            print("QoS 2 in order", got[2] == sorted(got[2]), "twice", len(got[2]) - len(set(got[2])))
+            print("done", last, "open", len(client.rcv_pids))
+            gc.collect()
+        print("connections", client._connections)
+        await client.disconnect()
+"""
+
+pytestmark = [
+    pytest.mark.parametrize("v5", [False, True], ids=["3.1.1", "5"]),
+    # the broker has to keep what it cannot deliver yet
+    pytest.mark.broker("max_queued_messages 0", "max_inflight_messages 20"),
+]
+
+
+@pytest.fixture
+def start(clients, proxy, v5):
+    def start(**config):
+        config = {"mqttv5": v5, "keepalive": 8, "response_time": 2, **config}
+        p = clients.start(proxy, SCRIPT, config=config, options=("-X", "heapsize=8m"))
+        p.expect("ready")
+        return p
+
+    return start
+
+
+def complete(p, count, lost=False, again=False):
+    """All `count` messages of each QoS came, in order and once; QoS 0 may be `lost`, QoS 1 may come `again`."""
+    came = p.expect(r"QoS 0 (\d+) in order True twice 0", timeout=60)
+    assert lost or int(came[1]) == count
+    p.expect("QoS 1 in order (True|False) twice [0-9]+" if again else "QoS 1 in order True twice 0")
+    p.expect("QoS 2 in order True twice 0")
+    p.expect(f"done {count} open 0")
+
+
+def connections(p):
+    """How often it has connected, told at its end; clean_init connects once more in 3.1.1."""
+    return int(p.expect(r"connections (\d+)")[1])
+
+
+def undisturbed(p, proxy, v5):
+    p.send("")
+    assert connections(p) == proxy.accepted == (1 if v5 else 2)
+    end(p)
+
+
+def test_delay(start, proxy, v5):
+    proxy.delay = 0.1
+    p = start()
+    p.send("10 10")
+    complete(p, 10)
+    undisturbed(p, proxy, v5)
+
+
+def test_single_bytes(start, proxy, v5):
+    """From the CONNECT on: at whatever byte a read ends, the packet is put together."""
+    proxy.piece, proxy.pause = 1, 0.0005
+    p = start()
+    p.send("10 150")  # a remaining length of two bytes
+    complete(p, 10)
+    undisturbed(p, proxy, v5)
+
+
+def test_single_bytes_of_a_large_packet(start, proxy, v5):
+    p = start()
+    proxy.piece = 1
+    p.send("1 17000")  # a remaining length of three bytes
+    complete(p, 1)
+    undisturbed(p, proxy, v5)
+
+
+@pytest.mark.parametrize("piece", [2, 3, 5, 7, 1000])
+def test_pieces(start, proxy, v5, piece):
+    proxy.piece, proxy.pause = piece, 0.0002
+    p = start()
+    p.send("20 125")  # some packets have a remaining length of one byte, some of two
+    complete(p, 20)
+    undisturbed(p, proxy, v5)
+
+
+@pytest.mark.parametrize("size", [0, 300])
+def test_coalesced(start, proxy, observer, v5, size):
+    """Many packets in one read: more than a burst of callbacks, more than the buffer."""
+    p = start()
+    proxy.gather = 0.3
+    p.send("60 -1")
+    for n in range(60):
+        for qos in range(3):
+            observer.client.publish("t", b"%d %d " % (qos, n) + bytes(size), qos)
+    complete(p, 60)
+    proxy.gather = 0.02
+    p.send("15 0")
+    complete(p, 75)
+    undisturbed(p, proxy, v5)
+
+
+def test_throttled(start, proxy, v5):
+    """A slow network is no reason to give up: what takes longer than response_time, but moves, goes through."""
+    p = start(response_time=1)
+    proxy.rate = 30_000
+    p.send("1 15000")
+    complete(p, 1, again=True)
+    undisturbed(p, proxy, v5)
+
+
+@pytest.mark.parametrize("size", [5, 20_000])
+def test_reset(start, proxy, v5, size):
+    """Again and again while messages are under way in both directions."""
+    p = start()
+    p.send(f"{200 if size < 100 else 40} {size}")
+    p.expect("publishing")
+    proxy.pause = 0.002
+    for _ in range(4):
+        time.sleep(0.3)
+        proxy.cut()
+    proxy.smooth()
+    complete(p, 200 if size < 100 else 40, lost=True, again=True)
+    p.send("")
+    assert connections(p) >= 3
+    end(p)
+
+
+@pytest.mark.parametrize("where", ["client", "server"])
+def test_half_closed(start, proxy, v5, where):
+    """One direction ends while the other goes on: that is the end of the connection, seen at once."""
+    p = start(keepalive=60, response_time=20)
+    for n in range(1, 4):
+        p.send("50 50")
+        p.expect("publishing")
+        proxy.half_close(where)
+        p.expect("wifi False", timeout=10)
+        p.expect("wifi True", timeout=10)
+        complete(p, n * 50, lost=True, again=True)
+    end(p)
+
+
+@pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
+def test_black_hole(start, proxy, v5, busy):
+    """Connections are taken, bytes are lost, no end is told: noticed by what is not answered, or by the ping."""
+    p = start(keepalive=4, response_time=1)
+    proxy.swallow()
+    if busy:
+        p.send("30 50")
+    p.expect("wifi False", timeout=10)
+    accepted = proxy.accepted
+    time.sleep(2)
+    assert proxy.accepted > accepted  # it goes on trying
+    proxy.release()
+    p.expect("wifi True")
+    if not busy:
+        p.send("30 50")
+    complete(p, 30, lost=busy, again=busy)
+    p.send("")
+    end(p)
+
+
+def test_black_hole_while_publishing(start, proxy, v5):
+    """Messages are cut at whatever byte; the server, too, finds out only when the client comes back."""
+    p = start(keepalive=4, response_time=1)
+    p.send("300 400")
+    p.expect("publishing")
+    proxy.pause = 0.002
+    for _ in range(2):
+        time.sleep(0.2)
+        proxy.swallow()
+        p.expect("wifi False", timeout=10)
+        proxy.release()
+        p.expect("wifi True")
+    proxy.smooth()
+    complete(p, 300, lost=True, again=True)
+    end(p)
+
+
+def test_standstill(start, proxy, v5):
+    """A network that stands still for less than response_time costs nothing but that time."""
+    p = start(response_time=5)
+    p.send("40 50")
+    p.expect("publishing")
+    for _ in range(3):
+        proxy.hold()
+        time.sleep(0.7)
+        proxy.release()
+        time.sleep(0.05)
+    complete(p, 40)
+    undisturbed(p, proxy, v5)
+
+
+def test_refused_connections(start, proxy, v5):
+    p = start()
+    proxy.refuse()
+    proxy.cut()
+    p.send("20 50")
+    p.expect("wifi False")
+    time.sleep(1)
+    proxy.listen()
+    complete(p, 20)
+    end(p)
+
+
+def test_one_fault_after_another(start, proxy, v5):
+    """Each fault strikes while the client still mends the one before."""
+    p = start(keepalive=4, response_time=1)
+    p.send("400 30")
+    p.expect("publishing")
+    for fault in (
+        proxy.cut,
+        proxy.half_close,
+        proxy.hold,
+        proxy.cut,
+        proxy.swallow,
+        proxy.release,
+        proxy.cut,
+        proxy.half_close,
+    ):
+        fault()
+        time.sleep(0.25)
+    complete(p, 400, lost=True, again=True)
+    end(p)
