@@ -150,8 +150,8 @@ def test_coalesced(start, proxy, observer, v5, size):
 
 def test_throttled(start, proxy, v5):
     """A slow network is no reason to give up: what takes longer than response_time, but moves, goes through."""
-    p = start(response_time=1)
-    proxy.rate = 30_000
+    p = start(response_time=2)
+    proxy.rate = 25_000
     p.send("1 15000")
     complete(p, 1, again=True)
     undisturbed(p, proxy, v5)
