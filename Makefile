@@ -5,16 +5,19 @@ SECONDS ?= 60
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo test check bench fuzz miri sizes dist clean
+.PHONY: help demo test conformance check bench fuzz miri sizes dist clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## run a client through a broker outage on this computer; needs python3, rustup and make only
 	@examples/demo/run
 
 test: ## install what the tests need and run all of them; ARGS="--only pytest -- -k name" for some
 	@tests/run $(ARGS)
+
+conformance: ## check the table of what MQTT demands and which test shows it, count it
+	@tests/conformance
 
 check: ## formatting, lints, and whether generated files are up to date
 	@tests/check

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 CRATES = ["mqtt-codec", "mqtt-session", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session"]
+STEPS = ["conformance", "rust", "miri", "pytest"]
 
 started = time.monotonic()
 printing = threading.Lock()
@@ -105,6 +106,11 @@ class Pytest(Step):
         return self.output[at.start() :] if at else super().story()
 
 
+class Conformance(Step):
+    def count(self):
+        self.notes += re.findall(r"^.* statements: .*", self.output, re.M)
+
+
 class Absent(Step):
     """A step this machine cannot run."""
 
@@ -130,16 +136,18 @@ def miri():
 
 def main():
     parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["rust", "miri", "pytest"], action="append", help="run these steps only")
+    parser.add_argument("--only", choices=STEPS, action="append", help="run these steps only")
     parser.add_argument("--arch", action="append", help="an architecture to test on (default: x64)")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
-    only = options.only or ["rust", "miri", "pytest"]
+    only = options.only or STEPS
     arches = options.arch or ["x64"]
     LOGS.mkdir(parents=True, exist_ok=True)
 
     # what has to be done in order; two of these run side by side
     lanes = []
+    if "conformance" in only:
+        lanes.append([Conformance("conformance", ROOT / "tests" / "conformance")])
     if "rust" in only:
         crates = [a for crate in CRATES for a in ("-p", crate)]
         lanes.append([Cargo("cargo test", "cargo", "test", "--no-fail-fast", *crates)])
