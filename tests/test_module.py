@@ -8,7 +8,8 @@ import pytest
 from fixtures.peer import encode
 from fixtures.ports import HOST
 
-# Streams whose other end is the script. Session arguments: mqttv5, IBUFSIZE, max_packet, keepalive, ping, response (ms), repubs
+# Streams whose other end is the script. Session arguments: mqttv5, IBUFSIZE, max_packet, keepalive, ping, response (ms),
+# repubs, topic_aliases
 HEAD = """
 import gc, io, sys
 from _mqtt_as import Session
@@ -41,7 +42,7 @@ class Stream(io.IOBase):
         return 0
 
 def new(ibufsize=50, max_packet=1 << 28, keepalive=0, ping=0, response=1000, repubs=4):
-    return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs)
+    return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs, 0)
 
 def connected(stream=None, session=None, clean=True, present=0, **how):
     stream = stream or Stream()
@@ -51,7 +52,7 @@ def connected(stream=None, session=None, clean=True, present=0, **how):
     rest, at = stream.data, stream.at
     stream.data, stream.at = bytes((0x20, 2, present, 0)), 0
     assert session.receive(0, None, 1, True) == CONNACK
-    assert session.reason() == 0
+    assert session.reason() == present << 8
     assert session.receive(0, None, 1, True) == WAIT
     stream.data, stream.at = rest, at
     del stream.written[:]
@@ -87,7 +88,7 @@ def run(mp):
 
 def test_constructor(run):
     script = """
-        good = (False, 50, 1000, 60000, 15000, 10000, 4)
+        good = (False, 50, 1000, 60000, 15000, 10000, 4, 0)
         Session(*good)
         for bad in ((), good[:-1], good + (1,)):
             try:
@@ -95,7 +96,7 @@ def test_constructor(run):
                 print("taken", bad)
             except TypeError:
                 pass
-        for i in range(1, 7):
+        for i in range(1, 8):
             for wrong in (None, "1", 1.0, b"1", [], -1, 1 << 29 if i in (2,) else 1 << 62, -(1 << 62), 1 << 70):
                 try:
                     Session(*(wrong if j == i else v for j, v in enumerate(good)))
@@ -111,8 +112,8 @@ def test_constructor(run):
             pass
     """
     names = """
-        abandon calling check close connect disconnect due flush idle new_pid open ping properties publish reason receive
-        reset stale subscribe unsent unsubscribe
+        abandon calling close codes connect control due flush idle new_pid open ping properties publish reason receive reset
+        subscribe unsent
     """
     assert eval(run(script)) == names.split()
 
@@ -158,7 +159,7 @@ def test_wrong_self(run):
                 pass
         class Own(Session):
             def __init__(self):
-                super().__init__(False, 50, 1000, 0, 0, 1000, 4)
+                super().__init__(False, 50, 1000, 0, 0, 1000, 4, 0)
         try:
             Bare().close()
             print("taken")
@@ -199,12 +200,12 @@ def test_before_open_and_after_close(run):
         session = new()
         for _ in range(2):
             print(session.receive(0, None, 1, True), session.unsent(), session.publish(0, 0, "t", "m", False, 0) < 0,
-                session.subscribe(0, 0, "t", 0) < 0, session.flush(0), session.stale(0))
+                session.subscribe(0, 0, "t", 0, 0, None) < 0, session.flush(0), session.due(0) > 0)
             session, stream = connected(session=session)
             session.close()
         assert not stream.written
     """
-    assert run(script) == "2 0 True True 0 0\n" * 2
+    assert run(script) == "2 0 True True 0 True\n" * 2
 
 
 # --- reading
@@ -421,7 +422,7 @@ def test_no_allocation_for_messages(mp):
         s = socket.socket()
         s.connect(socket.getaddrinfo("127.0.0.1", int(sys.argv[1]))[0][-1])
         s.setblocking(False)
-        session = Session(False, 50, 1 << 20, 0, 0, 1000, 4)
+        session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0)
         session.open(s, False)
         session.connect(0, True, b"id", 60, None, None, None, None)
         count = 0
@@ -517,8 +518,8 @@ def test_one_write_for_a_packet(run):
         def writes(name, r):
             print(name, len(stream.written), len(b"".join(stream.written)))
             del stream.written[:]
-        writes("subscribe", session.subscribe(0, 0, "t", 1))
-        writes("unsubscribe", session.unsubscribe(0, 0, "t"))
+        writes("subscribe", session.subscribe(0, 0, "t", 1, 0, None))
+        writes("unsubscribe", session.subscribe(0, 0, "t", None, 0, None))
         writes("ping", session.ping(0))
         for size in (0, 100, 1000, 1400):
             for qos in (0, 1, 2):
@@ -529,7 +530,7 @@ def test_one_write_for_a_packet(run):
         stream.data = b"2\\x06\\0\\1t\\0\\7m"
         drain(session, lambda *m: None)
         writes("puback", 0)
-        writes("disconnect", session.disconnect(0))
+        writes("disconnect", session.control(0, False, 0, None))
     """
     lines = ["connect 1", "subscribe 1 8", "unsubscribe 1 7", "ping 1 2"]
     for size in (0, 100, 1000, 1400):
@@ -564,7 +565,7 @@ def test_partial_writes(run, size):
             assert r & BACKLOG and session.unsent() == 1
             # one packet waits: no further one begins
             assert session.publish(0, 0, "t", "busy", False, 0) == -1
-            assert session.subscribe(0, 0, "t", 0) == -1
+            assert session.subscribe(0, 0, "t", 0, 0, None) == -1
             pid = r & 0xFFFF
             payload_copy, payload = payload, None
             gc.collect()
@@ -666,8 +667,8 @@ def test_errors_while_writing(run):
         "session.receive(0, callback, 5, True)",
         "session.publish(0, 0, topic, msg, False, 1)",
         "session.publish(0, 0, 't', bytes(5000), False, 0)",
-        "session.subscribe(0, 0, topic, 1)",
-        "session.disconnect(0)",
+        "session.subscribe(0, 0, topic, 1, 0, None)",
+        "session.control(0, False, 0, None)",
         "session.flush(0)",
         "session.due(1 << 20)",
         "raise_()",
@@ -716,9 +717,9 @@ def test_callback_that_uses_the_session(run, act, copy):
         "session.open(Stream(), False)",
         "session.receive(0, lambda *m: None, 5, True)",
         "session.publish(0, 0, 't', bytes(3000), False, 1)",
-        "session.subscribe(0, 0, 't', 1)",
+        "session.subscribe(0, 0, 't', 1, 0, None)",
         "session.connect(0, True, b'id', 60, b'', b'', None, None)",
-        "session.disconnect(0)",
+        "session.control(0, False, 0, None)",
         "session.flush(0)",
     ],
 )
@@ -837,7 +838,7 @@ def test_resumed_session(run):
         session, stream = connected()
         one = session.publish(0, 0, "t", "1", False, 1)
         two = session.publish(0, 0, "t", "2", False, 2)
-        sub = session.subscribe(0, 0, "t", 1)
+        sub = session.subscribe(0, 0, "t", 1, 0, None)
         stream.data = b"\x50\2" + bytes((two >> 8, two & 255))
         drain(session, None)
         for present in (1, 0):
@@ -845,12 +846,12 @@ def test_resumed_session(run):
             assert session.publish(0, 0, "t", "new", False, 1) == -1  # the old ones first
             stale = []
             while True:
-                pid = session.stale(0)
-                if not pid:
+                pid = -session.due(0)
+                if pid < 0:
                     break
                 stale.append(pid)
                 if pid == sub:
-                    sub = session.subscribe(0, pid, "t", 1)
+                    sub = session.subscribe(0, pid, "t", 1, 0, None)
                 else:
                     r = session.publish(0, pid, "t", "again", False, 1 if pid == one else 2)
                     if pid == one:

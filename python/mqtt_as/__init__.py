@@ -30,6 +30,7 @@ _MORE = const(1)  # The limit is reached
 _CLOSED = const(2)  # By the peer
 _CONNACK = const(3)
 _DISCONNECT = const(4)  # From the broker (MQTT 5)
+_AUTH = const(5)
 _DONE = const(0x100)
 # What Session.publish() and the like answer beside the identifier
 _BACKLOG = const(0x10000)  # Added: not all is written yet
@@ -73,6 +74,8 @@ def _defaults():
         "gateway": False,
         "mqttv5": False,
         "mqttv5_con_props": None,
+        "topic_aliases": 0,
+        "auth_coro": None,
         "link": None,
         "max_packet": _MAX_PACKET,
     }
@@ -133,6 +136,7 @@ class _Request:
         self.pid = pid
         self.method = method
         self.args = args
+        self.count = len(args[0]) if type(args[0]) is list else 0  # Topics
         self.event = asyncio.Event()
 
     def done(self, reason):
@@ -165,11 +169,18 @@ class MQTT_base:
             ping = min(ping, keepalive)
         self._response_ms = int(_seconds(c, "response_time", 0.1, 65535) * 1000)
         props = c["mqttv5_con_props"]
+        max_packet = c["max_packet"]
+        self._auth = None
         if self.mqttv5:  # The server is told what is taken here
             props = dict(props or {})
             props[0x21] = min(props.get(0x21, _INBOUND), _INBOUND)
-            if c["max_packet"] < _MAX_PACKET:
-                props[0x27] = min(props.get(0x27, _MAX_PACKET), c["max_packet"])
+            max_packet = min(props.get(0x27, max_packet), max_packet)
+            if max_packet < _MAX_PACKET:
+                props[0x27] = max_packet
+            if c["auth_coro"]:
+                from .auth import Auth
+
+                self._auth = Auth(self, c["auth_coro"], props.get(0x15))
         # Of CONNECT: all but the clean session flag
         self._identity = (
             c["client_id"],
@@ -182,13 +193,15 @@ class MQTT_base:
         self._core = Session(
             bool(self.mqttv5),
             IBUFSIZE,
-            c["max_packet"],
+            max_packet,
             keepalive * 1000,
             int(ping * 1000),
             self._response_ms,
             c["max_repubs"],
+            c["topic_aliases"],
         )
-        self._core.check(self._clean, *self._identity)
+        self._core.connect(0, self._clean, *self._identity)  # Would it do?
+        self._core.close()
         if c["queue_len"] > 0:
             self.up = asyncio.Event()
             self.down = asyncio.Event()
@@ -199,7 +212,10 @@ class MQTT_base:
             self._cb = c["subs_cb"]
         self.lock = asyncio.Lock()
         self.connack_properties = {}
+        self.session_present = False
         self.topic_alias_maximum = 0
+        self.ack_properties = None  # Of the request that returned last
+        self.last_error = None  # What ended the connection
         self._sock = None
         self._isconnected = False
         self._stopped = False  # By disconnect() or close()
@@ -273,6 +289,9 @@ class MQTT_base:
     # One attempt. OSError: no broker, or it refuses
     async def _connect(self, clean):
         self._drop()
+        identity = self._identity
+        if self._auth:
+            identity = identity[:-1] + (await self._auth.begin(identity[-1]),)
         self.dprint("Connecting to %s port %s" % (self.server, self.port))
         sock = self._sock = await self._open()
         self._check_stopped()
@@ -284,12 +303,13 @@ class MQTT_base:
         session = self._core
         session.open(self._sock, bool(self._ssl))
         try:
-            self._unsent(session.connect(ticks_ms(), clean, *self._identity))
+            self._unsent(session.connect(ticks_ms(), clean, *identity))
             self._own(self._read())
         except ValueError as e:  # Of a TLS stream
             self._fail(e)
-        if not await self._ended(self._response_ms):
-            raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
+        while not await self._ended(self._response_ms):
+            if not (self._auth and self._auth.moved()):
+                raise OSError(errno.ETIMEDOUT, "no CONNACK from the broker")
         self._check_stopped()
         er = self._error
         if er:  # A TLS stream may raise other than OSError
@@ -302,17 +322,21 @@ class MQTT_base:
 
     def _accepted(self):  # CONNACK
         reason = self._core.reason()
-        props = self._core.properties() or {}
-        if reason:
+        props = self.connack_properties = self._core.properties() or {}
+        if reason & 0xFF:
             msg = "Connection refused by the broker: 0x2002 %d" % reason
+            self.last_error = _refusal(reason, props)
             self._fail(OSError(-1, msg + _why(props)))
             return
         self.dprint("Connected")
-        self.connack_properties = props
+        self.session_present = reason > 0xFF
         self.topic_alias_maximum = props.get(0x22, 0)
         if 0x12 in props:  # Assigned client identifier: ours from now on
             self._identity = (props[0x12],) + self._identity[1:]
-        self._wake.set()
+        if self._auth:
+            self._auth.step(0, props)  # Sets _wake when it agrees
+        else:
+            self._wake.set()
 
     def _dismissed(self):  # DISCONNECT
         reason = self._core.reason()
@@ -335,17 +359,23 @@ class MQTT_base:
         except asyncio.TimeoutError:
             return False
 
-    # DISCONNECT, after which the broker closes. To close first could undo it
-    async def _leave(self):
+    # DISCONNECT, after which the broker closes: to close first could undo it.
+    # ValueError: nothing has happened
+    def _leave(self, reason=0, properties=None):
+        if self.mqttv5 and properties and properties.get(0x11) and not self._identity[-1].get(0x11):
+            raise ValueError("session expiry (0x11) on disconnect needs one in config['mqttv5_con_props']")
+        r = self._call(self._core.control, False, reason, properties)
         self._isconnected = False
         self._wake.clear()
-        self._unsent(self._call(self._core.disconnect))
-        await self._ended(min(500, self._response_ms))
+        self._unsent(r)
+        return self._ended(min(500, self._response_ms))  # A coroutine
 
     # The connection ended: er says why
     def _fail(self, er):
         if self._error is None:
             self._error = er
+            if self._isconnected:
+                self.last_error = er
             self._isconnected = False
             self._wake.set()
             self._pulse()
@@ -400,6 +430,10 @@ class MQTT_base:
                 self._accepted()
             elif r == _DISCONNECT:
                 return self._dismissed()
+            elif r == _AUTH:
+                if self._auth is None:
+                    return self._fail(OSError(-1, "the broker wants AUTH: set config['auth_coro']"))
+                self._auth.step(session.reason(), session.properties() or {})
             elif r == _CLOSED:
                 return self._fail(OSError(errno.ECONNRESET, "closed by the broker"))
             elif r < 0:
@@ -412,21 +446,25 @@ class MQTT_base:
 
     # What the clock asks for: pings, repeats, giving up
     async def _tick(self):
-        session = self._core
         most = min(1000, self._response_ms // 4)
         while True:
-            ms = session.due(ticks_ms())
+            ms = self._due()
             if ms == 0:
                 return self._fail(OSError(errno.ETIMEDOUT, "no answer from the broker"))
-            if ms > 0:
-                self._unsent(session.unsent())
-                await asyncio.sleep_ms(min(ms, most))
-            elif not self._again(-ms):
-                await asyncio.sleep_ms(most)
-            else:
-                MQTT_base.REPUB_COUNT += 1
-                self.dprint("Repeat of packet %d" % -ms)
+            await asyncio.sleep_ms(min(abs(ms), most))
             self._check_link()
+
+    # Sends again what is to be sent again, after a reconnection in order, and
+    # pings. Milliseconds to the next time; 0: no answer in time; below 0: the
+    # socket has to take more first
+    def _due(self):
+        while True:
+            ms = self._core.due(ticks_ms())
+            if ms >= 0:
+                self._unsent(self._core.unsent())
+                return ms
+            if not self._again(-ms):
+                return ms
 
     def _check_link(self):
         pass
@@ -454,6 +492,10 @@ class MQTT_base:
         self._unsent(r)
         self._resend()
         self._pulse()
+
+    def _resend(self):
+        if self._isconnected:
+            self._due()
 
     def _pulse(self):
         self._turn.set()
@@ -506,17 +548,21 @@ class MQTT_base:
             if self._requests.get(request.pid) is request:  # Cancelled
                 del self._requests[request.pid]
                 self._core.abandon(request.pid)
-        if request.reason is None:
+        reason = request.reason
+        if reason is None:
             raise OSError(errno.ENOTCONN, "disconnected before the broker answered")
-        if request.reason >= 0x80:
-            raise _refusal(request.reason, request.properties)
-        return request.reason
+        self.ack_properties = request.properties
+        if type(reason) is int and reason >= 0x80:
+            raise _refusal(reason, request.properties)
+        return reason
 
     def _finish(self, pid, reason):
         request = self._requests.pop(pid, None)
         if request:
             if self.mqttv5:
                 request.properties = self._core.properties()
+            if request.count:  # A code for each topic; UNSUBACK of 3.1.1 has none
+                reason = list(self._core.codes() or bytes(request.count))
             request.done(reason)
         self._resend()
         self._pulse()
@@ -538,18 +584,14 @@ class MQTT_base:
         if r & _BACKLOG:
             r -= _BACKLOG
             self._unsent(1)
-        if r != pid:  # The broker has no session: a new packet
+        if r == pid:
+            MQTT_base.REPUB_COUNT += 1
+            self.dprint("Repeat of packet %d" % pid)
+        else:  # The broker has no session: a new packet
             del self._requests[pid]
             request.pid = r
             self._requests[r] = request
         return True
-
-    # After a reconnection: what is in flight goes out again, in order
-    def _resend(self):
-        while self._isconnected:
-            pid = self._core.stale(ticks_ms())
-            if pid == 0 or not self._again(pid):
-                break
 
     def _end_requests(self):
         for pid in list(self._requests):
@@ -582,11 +624,23 @@ class MQTT_base:
         if not self._sent & 15:
             await asyncio.sleep_ms(0)
 
-    async def subscribe(self, topic, qos=0, properties=None):
-        return await self._request(self._core.subscribe, topic, qos, properties)
+    # topic: one, or a list of them or of (topic, qos): then the codes in a list
+    async def subscribe(
+        self, topic, qos=0, properties=None, *, no_local=False, retain_as_published=False, retain_handling=0
+    ):
+        options = 0
+        if self.mqttv5:
+            options = bool(no_local) << 2 | bool(retain_as_published) << 3 | retain_handling << 4
+        return await self._request(self._core.subscribe, _topics(topic), qos, options, properties)
 
     async def unsubscribe(self, topic, properties=None):
-        return await self._request(self._core.unsubscribe, topic, properties)
+        return await self._request(self._core.subscribe, _topics(topic), None, 0, properties)
+
+    # Authenticates once more (MQTT 5, 4.12.1), by config["auth_coro"]
+    async def reauthenticate(self):
+        if self._auth is None:
+            raise ValueError("config['auth_coro'] is missing")
+        await self._auth.again()
 
     async def broker_up(self):
         if not self._isconnected:
@@ -601,6 +655,10 @@ class MQTT_base:
             if self.last_rx != seen:
                 return True
         return False
+
+
+def _topics(t):  # A list of one's own, which stays as it is
+    return list(t) if isinstance(t, (list, tuple)) else t
 
 
 def _cancel(task):
@@ -727,10 +785,12 @@ class MQTTClient(MQTT_base):
         _cancel(self._handler)
         self._keeper = self._handler = None
 
-    async def disconnect(self):
+    # reason and properties: of MQTT 5. 0x04: the broker publishes the will
+    async def disconnect(self, reason=0, properties=None):
+        end = self._leave(reason, properties) if self._isconnected else None
         self._release()
-        if self._isconnected:
-            await self._leave()
+        if end:
+            await end
         self._drop()
         self._end_requests()
 

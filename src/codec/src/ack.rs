@@ -1,8 +1,5 @@
-use crate::encode::{Body, Encode};
-use crate::header::PacketType;
 use crate::reader::Reader;
 use crate::reason::Carrier;
-use crate::writer::Writer;
 use crate::{Error, Pid, Place, Properties, Version};
 
 /// The four acknowledgements of a PUBLISH; the numbers are those of the packet types (2.1.2).
@@ -60,52 +57,18 @@ impl<'a> Ack<'a> {
             properties,
         })
     }
-
-    /// Checks the packet and returns the number of bytes that `encode` writes.
-    pub fn len(&self, version: Version) -> Result<usize, Error> {
-        (version, *self).len()
-    }
-
-    /// Checks the packet, writes it to the front of `out` and returns its length: 4 bytes if the reason is 0 and
-    /// there are no properties, otherwise 5 bytes or more.
-    ///
-    /// [`Error::NotInV3`]: properties in 3.1.1. A reason code is left out there, since 3.1.1 has no field for it.
-    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, Error> {
-        (version, *self).encode(out)
-    }
 }
 
-impl Body for (Version, Ack<'_>) {
-    fn body(&self, w: &mut Writer<'_>) -> u8 {
-        let &(version, ref ack) = self;
-        w.u16(ack.pid.get());
-        w.reason(
-            version,
-            (ack.reason, ack.kind.carrier()),
-            (ack.properties, Place::Ack),
-        );
-        match ack.kind {
-            AckKind::Pubrel => PacketType::Pubrel as u8,
-            kind => (kind as u8) << 4,
-        }
+/// A PUBACK, PUBREC, PUBREL or PUBCOMP without properties, at the front of `out`: 4 bytes in 3.1.1, where `reason` is
+/// left out, and for reason 0, else 5.
+pub fn ack(version: Version, kind: AckKind, pid: Pid, reason: u8, out: &mut [u8; 5]) -> &[u8] {
+    let [high, low] = pid.get().to_be_bytes();
+    // the only one with a flag
+    let first = (kind as u8) << 4 | u8::from(kind == AckKind::Pubrel) << 1;
+    let short = version == Version::V3 || reason == 0;
+    *out = [first, if short { 2 } else { 3 }, high, low, reason];
+    match &*out {
+        [packet @ .., _] if short => packet,
+        packet => packet,
     }
-}
-
-/// Writes a PUBACK, PUBREC, PUBREL or PUBCOMP without properties to the front of `out` and returns its length:
-/// 4 bytes in 3.1.1, where `reason` is left out, and for reason 0, else 5.
-pub fn ack(
-    version: Version,
-    kind: AckKind,
-    pid: Pid,
-    reason: u8,
-    out: &mut [u8],
-) -> Result<usize, Error> {
-    let properties = Properties::EMPTY;
-    Ack {
-        kind,
-        pid,
-        reason,
-        properties,
-    }
-    .encode(version, out)
 }

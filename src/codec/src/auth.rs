@@ -46,7 +46,7 @@ impl Body for Auth<'_> {
             w.fail(Error::BadReason);
         }
         w.u8(self.reason);
-        w.properties(Version::V5, self.properties, Place::Auth);
+        w.properties(Version::V5, self.properties);
         PacketType::Auth as u8
     }
 }

@@ -1,7 +1,7 @@
 use crate::encode::Body;
 use crate::header::PacketType;
 use crate::writer::Writer;
-use crate::{Error, Place, Properties, QoS, Version};
+use crate::{Error, Properties, QoS, Version};
 
 /// CONNECT (3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +21,7 @@ pub struct Connect<'a> {
     pub password: Option<&'a [u8]>,
     /// What the server publishes if the connection ends without DISCONNECT.
     pub will: Option<Will<'a>>,
-    /// Of [`Place::Connect`]; empty in 3.1.1.
+    /// Of [`crate::Place::Connect`]; empty in 3.1.1.
     pub properties: Properties<'a>,
 }
 
@@ -36,7 +36,7 @@ pub struct Will<'a> {
     pub qos: QoS,
     /// To be kept by the server for subscriptions to come.
     pub retain: bool,
-    /// Of [`Place::Will`]; empty in 3.1.1.
+    /// Of [`crate::Place::Will`]; empty in 3.1.1.
     pub properties: Properties<'a>,
 }
 
@@ -61,10 +61,10 @@ impl Body for Connect<'_> {
         w.u8(self.version as u8);
         w.u8(flags);
         w.u16(self.keep_alive);
-        w.properties(self.version, self.properties, Place::Connect);
+        w.properties(self.version, self.properties);
         w.string(self.client_id);
         if let Some(will) = &self.will {
-            w.properties(self.version, will.properties, Place::Will);
+            w.properties(self.version, will.properties);
             w.topic(will.topic);
             w.binary(will.payload);
         }

@@ -1,7 +1,7 @@
-use crate::encode::{Body, Encode};
+use crate::encode::Body;
 use crate::header::PacketType;
 use crate::reader::Reader;
-use crate::reason::Carrier;
+use crate::reason::{self, Carrier};
 use crate::writer::Writer;
 use crate::{Error, Place, Properties, Version};
 
@@ -26,29 +26,21 @@ impl<'a> Disconnect<'a> {
         r.finish()?;
         Ok(Disconnect { reason, properties })
     }
-
-    /// Checks the packet and returns the number of bytes that `encode` writes.
-    pub fn len(&self, version: Version) -> Result<usize, Error> {
-        (version, *self).len()
-    }
-
-    /// Checks the packet, writes it to the front of `out` and returns its length: 2 bytes if the reason is 0 and
-    /// there are no properties, otherwise 3 bytes or more.
-    ///
-    /// [`Error::NotInV3`]: properties in 3.1.1. A reason code is left out there, since 3.1.1 has no field for it.
-    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, Error> {
-        (version, *self).encode(out)
-    }
 }
 
+/// In 3.1.1 there is no field for the reason, and properties are an error ([`crate::Error::NotInV3`]).
 impl Body for (Version, Disconnect<'_>) {
     fn body(&self, w: &mut Writer<'_>) -> u8 {
         let &(version, ref packet) = self;
-        w.reason(
-            version,
-            (packet.reason, Carrier::DisconnectOut),
-            (packet.properties, Place::DisconnectOut),
-        );
+        w.check(reason::check(packet.reason, Carrier::DisconnectOut));
+        let says = !packet.properties.is_empty();
+        // 3.14.2.1: what says nothing may be left out, in 3.1.1 it must
+        if version == Version::V5 && (packet.reason != 0 || says) {
+            w.u8(packet.reason);
+        }
+        if says {
+            w.properties(version, packet.properties);
+        }
         PacketType::Disconnect as u8
     }
 }

@@ -29,14 +29,16 @@ pub trait Encode: Body {
     where
         Self: Sized,
     {
-        encode(self, out)
+        measure(self)?.encode(self, out)
     }
 }
 
 impl<T: Body> Encode for T {}
 
-pub(crate) struct Size {
-    first: u8,
+/// What [`measure`] found out about a packet. It holds for one that differs in numbers only, its packet identifier for
+/// instance.
+#[derive(Clone, Copy)]
+pub struct Size {
     remaining: u32,
     /// Bytes to write: fixed header and body, without what follows.
     pub len: usize,
@@ -45,9 +47,9 @@ pub(crate) struct Size {
 }
 
 /// Checks and measures a packet.
-pub(crate) fn measure(packet: &dyn Body) -> Result<Size, Error> {
+pub fn measure(packet: &dyn Body) -> Result<Size, Error> {
     let mut writer = Writer::new(&mut []);
-    let first = packet.body(&mut writer);
+    packet.body(&mut writer);
     writer.result()?;
     let (body, follows) = (writer.len(), writer.follows());
     let remaining = match u32::try_from(body.saturating_add(follows)) {
@@ -55,26 +57,30 @@ pub(crate) fn measure(packet: &dyn Body) -> Result<Size, Error> {
         _ => return Err(Error::PacketTooLong),
     };
     let mut header = Writer::new(&mut []);
-    header.u8(first);
+    header.u8(0);
     header.varint(remaining);
     Ok(Size {
-        first,
         remaining,
         len: header.len() + body,
         follows,
     })
 }
 
-/// See [`Encode::encode`]. One copy of this code serves all packets.
-pub(crate) fn encode(packet: &dyn Body, out: &mut [u8]) -> Result<usize, Error> {
-    let size = measure(packet)?;
-    let out = out.get_mut(..size.len).ok_or(Error::BufferTooSmall)?;
-    let mut writer = Writer::new(out);
-    writer.u8(size.first);
-    writer.varint(size.remaining);
-    packet.body(&mut writer);
-    if writer.result().is_err() || writer.len() != size.len {
-        return Err(Error::Changed);
+impl Size {
+    /// Writes the packet that was measured to the front of `out`, see [`Encode::encode`]. One copy of this code serves
+    /// all packets.
+    pub fn encode(&self, packet: &dyn Body, out: &mut [u8]) -> Result<usize, Error> {
+        let out = out.get_mut(..self.len).ok_or(Error::BufferTooSmall)?;
+        let mut writer = Writer::new(out);
+        writer.u8(0);
+        writer.varint(self.remaining);
+        let first = packet.body(&mut writer);
+        if writer.result().is_err() || writer.len() != self.len {
+            return Err(Error::Changed);
+        }
+        if let Some(byte) = out.first_mut() {
+            *byte = first;
+        }
+        Ok(self.len)
     }
-    Ok(size.len)
 }

@@ -2,8 +2,8 @@
 //! finds packets in a stream of bytes.
 //!
 //! * In: [`Receiver`] takes bytes as they come and yields each whole [`Packet`], borrowed from its buffer.
-//! * Out: [`Connect`], [`PublishHead`], [`Subscribe`], [`Unsubscribe`], [`ack`], [`Disconnect`], [`Auth`] and
-//!   [`PINGREQ`] write one packet into a slice; the trait [`Encode`] tells the length before.
+//! * Out: [`Connect`], [`PublishHead`], [`Subscribe`], [`ack`], [`Disconnect`], [`Auth`] and [`PINGREQ`] write one
+//!   packet into a slice; the trait [`Encode`] tells the length before.
 //! * [`Properties`] stay encoded and are walked when asked for; [`PropertyWriter`] makes them.
 //!
 //! Everything received is checked before it is handed on, everything sent before its first byte is written.
@@ -52,7 +52,7 @@ pub use auth::Auth;
 pub use connack::Connack;
 pub use connect::{Connect, Will};
 pub use disconnect::Disconnect;
-pub use encode::Encode;
+pub use encode::{Body, Encode, Size, measure};
 pub use error::Error;
 pub use header::PINGREQ;
 pub use packet::Packet;
@@ -60,7 +60,7 @@ pub use property::{Iter, Kind, Place, Properties, PropertyWriter, Value, kind};
 pub use publish::{Publish, PublishHead};
 pub use receiver::{OutOfMemory, Receiver, Storage};
 pub use suback::Suback;
-pub use subscribe::{Filters, Subscribe, Unsubscribe};
+pub use subscribe::Subscribe;
 pub use topic::{check_topic_filter, check_topic_name};
 pub use varint::MAX as MAX_REMAINING_LENGTH;
 

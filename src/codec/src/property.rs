@@ -78,6 +78,18 @@ pub enum Value<'a> {
     Pair(&'a [u8], &'a [u8]),
 }
 
+impl Value<'_> {
+    /// The number, of whatever width, if it is one.
+    pub fn number(&self) -> Option<u32> {
+        match *self {
+            Value::Byte(n) => Some(n.into()),
+            Value::U16(n) => Some(n.into()),
+            Value::U32(n) | Value::Varint(n) => Some(n),
+            _ => None,
+        }
+    }
+}
+
 struct Property {
     id: u8,
     kind: Kind,
@@ -97,6 +109,7 @@ const AUTH: u16 = Place::Auth as u16;
 const ALL: u16 = Place::Any as u16;
 
 const SUBSCRIPTION_ID: u8 = 0x0B;
+const USER_PROPERTY: u8 = 0x26;
 const AUTH_METHOD: u8 = 0x15;
 const AUTH_DATA: u8 = 0x16;
 pub(crate) const TOPIC_ALIAS: u8 = 0x23;
@@ -130,7 +143,7 @@ static TABLE: [Property; 27] = [
     row(TOPIC_ALIAS, Kind::U16NonZero, PUBLISH),
     row(0x24, Kind::Flag, CONNACK),                   // maximum QoS
     row(0x25, Kind::Flag, CONNACK),                   // retain available
-    row(0x26, Kind::Pair, ALL),                       // user property
+    row(USER_PROPERTY, Kind::Pair, ALL),
     row(0x27, Kind::U32NonZero, CONNECT | CONNACK),   // maximum packet size
     row(0x28, Kind::Flag, CONNACK),                   // wildcard subscription available
     row(0x29, Kind::Flag, CONNACK),                   // subscription identifiers available
@@ -272,6 +285,11 @@ impl<'a> Properties<'a> {
         Ok(properties)
     }
 
+    /// Of a block that [`Properties::parse`] or [`PropertyWriter::finish`] has found right.
+    pub fn checked(block: &'a [u8]) -> Properties<'a> {
+        Properties { block }
+    }
+
     pub(crate) fn check(&self, place: Place) -> Result<(), Error> {
         let mut reader = Reader::new(self.block);
         let mut checker = Checker::new(place);
@@ -290,13 +308,6 @@ impl<'a> Properties<'a> {
     /// The encoded block, without the property length.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.block
-    }
-
-    /// Writes the property length and the block to the front of `out`, if they fit, and returns their length.
-    pub fn frame(&self, out: &mut [u8]) -> usize {
-        let mut writer = Writer::new(out);
-        writer.block(*self);
-        writer.len()
     }
 
     /// Walks identifiers and values in the order of the packet.
@@ -341,60 +352,58 @@ impl<'a> Iterator for Iter<'a> {
 /// Encodes properties into a slice of the caller, or measures them.
 pub struct PropertyWriter<'b> {
     writer: Writer<'b>,
-    checker: Checker,
 }
 
 impl<'b> PropertyWriter<'b> {
     /// Writes to the front of `out`. With an empty slice nothing is written; [`PropertyWriter::len`] then tells
     /// the length needed.
-    pub fn new(out: &'b mut [u8], place: Place) -> Self {
+    pub fn new(out: &'b mut [u8]) -> Self {
         PropertyWriter {
             writer: Writer::new(out),
-            checker: Checker::new(place),
         }
     }
 
-    /// Appends a property, checked as by [`Properties::parse`]. [`Error::PropertyType`]: the value must be of
-    /// the property's [`kind`]. On an error nothing is appended.
-    pub fn put(&mut self, id: u8, value: Value<'_>) -> Result<(), Error> {
-        let property = find(id.into())?;
-        self.checker.check(property, value)?;
+    /// Appends a property whose value is a number, of whatever width the property has.
+    /// [`Error::PropertyValue`]: it does not fit; [`Error::PropertyType`]: the property takes no number.
+    pub fn put_int(&mut self, id: u8, value: u32) -> Result<(), Error> {
         let writer = &mut self.writer;
+        let max = match find(id.into())?.kind {
+            Kind::Flag => u8::MAX.into(),
+            Kind::U16 | Kind::U16NonZero => u16::MAX.into(),
+            Kind::U32 | Kind::U32NonZero => u32::MAX,
+            Kind::Varint => varint::MAX,
+            _ => return Err(Error::PropertyType),
+        };
+        if value > max {
+            return Err(Error::PropertyValue);
+        }
         writer.u8(id);
-        match value {
-            Value::Byte(value) => writer.u8(value),
-            Value::U16(value) => writer.u16(value),
-            Value::U32(value) => writer.u32(value),
-            Value::Varint(value) => writer.varint(value),
-            Value::Str(bytes) | Value::Bin(bytes) => writer.binary(bytes),
-            Value::Pair(name, value) => {
-                writer.binary(name);
-                writer.binary(value);
-            }
+        match max {
+            0xFF => writer.u8(value as u8),
+            0xFFFF => writer.u16(value as u16),
+            u32::MAX => writer.u32(value),
+            _ => writer.varint(value),
         }
         Ok(())
     }
 
-    /// Appends a property whose value is a number, of whatever width the property has.
-    /// [`Error::PropertyValue`]: out of its range; [`Error::PropertyType`]: it takes no number.
-    pub fn put_int(&mut self, id: u8, value: u32) -> Result<(), Error> {
-        let value = match find(id.into())?.kind {
-            Kind::Flag => u8::try_from(value).ok().map(Value::Byte),
-            Kind::U16 | Kind::U16NonZero => u16::try_from(value).ok().map(Value::U16),
-            Kind::U32 | Kind::U32NonZero => Some(Value::U32(value)),
-            Kind::Varint => Some(Value::Varint(value)),
-            _ => return Err(Error::PropertyType),
-        };
-        self.put(id, value.ok_or(Error::PropertyValue)?)
+    /// Appends a property whose value is a string or binary data. [`Error::PropertyType`]: it takes neither.
+    pub fn put_bytes(&mut self, id: u8, bytes: &[u8]) -> Result<(), Error> {
+        match find(id.into())?.kind {
+            Kind::Str | Kind::Topic | Kind::Bin => {
+                self.writer.u8(id);
+                self.writer.binary(bytes);
+                Ok(())
+            }
+            _ => Err(Error::PropertyType),
+        }
     }
 
-    /// Appends a property whose value is a string or binary data, whichever it takes.
-    pub fn put_bytes(&mut self, id: u8, bytes: &[u8]) -> Result<(), Error> {
-        let value = match find(id.into())?.kind {
-            Kind::Bin => Value::Bin(bytes),
-            _ => Value::Str(bytes),
-        };
-        self.put(id, value)
+    /// Appends a user property.
+    pub fn put_pair(&mut self, name: &[u8], value: &[u8]) {
+        self.writer.u8(USER_PROPERTY);
+        self.writer.binary(name);
+        self.writer.binary(value);
     }
 
     /// Bytes needed so far.
@@ -406,11 +415,9 @@ impl<'b> PropertyWriter<'b> {
         self.writer.len()
     }
 
-    /// The properties, ready for a packet. [`Error::BufferTooSmall`]: the slice must have
+    /// The properties, checked as by [`Properties::parse`]. [`Error::BufferTooSmall`]: the slice must have
     /// [`PropertyWriter::len`] bytes at least.
-    pub fn finish(mut self) -> Result<Properties<'b>, Error> {
-        self.checker.end()?;
-        let block = self.writer.finish()?;
-        Ok(Properties { block })
+    pub fn finish(self, place: Place) -> Result<Properties<'b>, Error> {
+        Properties::parse(self.writer.finish()?, place)
     }
 }

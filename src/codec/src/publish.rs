@@ -1,3 +1,5 @@
+use core::num::NonZeroU16;
+
 use crate::encode::{Body, measure};
 use crate::header::PacketType;
 use crate::property::TOPIC_ALIAS;
@@ -66,9 +68,10 @@ pub struct PublishHead<'a> {
     pub qos: QoS,
     /// The packet identifier, if and only if QoS is 1 or 2.
     pub pid: Option<Pid>,
-    /// The topic name, see [`crate::check_topic_name`]; may be empty in MQTT 5 if the properties have a topic
-    /// alias.
+    /// The topic name, see [`crate::check_topic_name`]; may be empty in MQTT 5 with a topic alias.
     pub topic: &'a [u8],
+    /// A topic alias (3.3.2.3.4) besides the properties, which must not have one then. MQTT 5 only.
+    pub alias: Option<NonZeroU16>,
     /// Of [`Place::PublishOut`]; empty in 3.1.1.
     pub properties: Properties<'a>,
     /// Length of the payload in bytes, at most 268435455 less what else there is.
@@ -84,7 +87,8 @@ impl PublishHead<'_> {
 
 impl Body for PublishHead<'_> {
     fn body(&self, w: &mut Writer<'_>) -> u8 {
-        if self.topic.is_empty() && self.properties.get(TOPIC_ALIAS).is_some() {
+        let aliased = self.alias.is_some() || self.properties.get(TOPIC_ALIAS).is_some();
+        if self.topic.is_empty() && aliased {
             w.u16(0);
         } else {
             w.topic(self.topic);
@@ -96,7 +100,14 @@ impl Body for PublishHead<'_> {
             (_, Some(pid)) => w.u16(pid.get()),
             (_, None) => w.fail(Error::MissingPid),
         }
-        w.properties(self.version, self.properties, Place::PublishOut);
+        match self.alias {
+            None => w.properties(self.version, self.properties),
+            Some(alias) => {
+                w.properties_and(self.version, self.properties, 3);
+                w.u8(TOPIC_ALIAS);
+                w.u16(alias.get());
+            }
+        }
         w.follow(self.payload_len);
         let mut first = PacketType::Publish as u8 | (self.qos as u8) << 1;
         if self.dup {

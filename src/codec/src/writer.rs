@@ -1,5 +1,4 @@
-use crate::reason::{self, Carrier};
-use crate::{Error, Place, Properties, Version, string, topic};
+use crate::{Error, Properties, Version, string, topic};
 
 /// Puts fields in wire order into a slice. What no longer fits is counted, not written: with an empty slice it
 /// only measures. The first error sticks: [`Writer::result`] tells.
@@ -112,46 +111,25 @@ impl<'b> Writer<'b> {
         self.binary(name);
     }
 
-    /// Property length and properties (2.2.2), nothing in 3.1.1.
-    pub(crate) fn properties(
+    /// Property length and properties (2.2.2), nothing in 3.1.1. They are taken as checked.
+    pub(crate) fn properties(&mut self, version: Version, properties: Properties<'_>) {
+        self.properties_and(version, properties, 0);
+    }
+
+    /// As [`Writer::properties`], and `more` bytes of properties that will follow.
+    pub(crate) fn properties_and(
         &mut self,
         version: Version,
         properties: Properties<'_>,
-        place: Place,
+        more: usize,
     ) {
         let block = properties.as_bytes();
-        if version == Version::V3 {
-            if !block.is_empty() {
-                self.fail(Error::NotInV3);
-            }
-            return;
-        }
-        self.check(properties.check(place));
-        self.block(properties);
-    }
-
-    /// Property length and properties, unchecked.
-    pub(crate) fn block(&mut self, properties: Properties<'_>) {
-        let block = properties.as_bytes();
-        // a longer block fails with the packet as a whole
-        self.varint(block.len() as u32);
-        self.raw(block);
-    }
-
-    /// A reason code and properties at the end of a packet: both left out, or the properties alone, where they
-    /// say nothing (3.4.2.1, 3.14.2.1). In 3.1.1 there is no reason code.
-    pub(crate) fn reason(
-        &mut self,
-        version: Version,
-        (reason, carrier): (u8, Carrier),
-        (properties, place): (Properties<'_>, Place),
-    ) {
-        self.check(reason::check(reason, carrier));
-        if version == Version::V5 && (reason != 0 || !properties.is_empty()) {
-            self.u8(reason);
-        }
-        if !properties.is_empty() {
-            self.properties(version, properties, place);
+        if version == Version::V5 {
+            // a longer block fails with the packet as a whole
+            self.varint((block.len() + more) as u32);
+            self.raw(block);
+        } else if block.len() + more > 0 {
+            self.fail(Error::NotInV3);
         }
     }
 }

@@ -40,20 +40,20 @@ pub fn optional(obj: Obj) -> Result<Option<Buffer>, Exception> {
     Ok((!bytes.is_empty()).then_some(bytes))
 }
 
-/// A will as the application gives it: (topic, message, retain, qos).
+/// A will as the application gives it: (topic, message, retain, qos), and in
+/// MQTT 5 its properties if it has any.
 pub struct WillArgument {
     topic: Obj,
     payload: Obj,
     retain: bool,
     qos: QoS,
+    pub properties: Obj,
 }
 
-/// Its bytes, valid until Python code runs.
+/// The bytes of a will, valid until Python code runs.
 pub struct WillBytes {
     topic: Buffer,
     payload: Buffer,
-    retain: bool,
-    qos: QoS,
 }
 
 impl WillArgument {
@@ -63,38 +63,33 @@ impl WillArgument {
         if obj.is_none() {
             return Ok(None);
         }
-        let mut items = obj.iter();
-        let mut next = || items.next();
-        match (next(), next(), next(), next(), next()) {
-            (Some(topic), Some(payload), Some(retain), Some(level), None) => {
-                Ok(Some(WillArgument {
-                    topic,
-                    payload,
-                    retain: retain.is_true(),
-                    qos: qos(level)?,
-                }))
-            }
-            _ => Err(Exception::Value(
-                c"will must be (topic, message, retain, qos)",
-            )),
+        let n = obj.len();
+        if !(4..=5).contains(&n) {
+            return Err(Exception::Value(
+                c"will must be (topic, message, retain, qos) or that and properties",
+            ));
         }
+        let item = |i| obj.item(Obj::int(i));
+        Ok(Some(WillArgument {
+            topic: item(0),
+            payload: item(1),
+            retain: item(2).is_true(),
+            qos: qos(item(3))?,
+            properties: if n == 5 { item(4) } else { Obj::none() },
+        }))
     }
 
     pub fn bytes(&self) -> Result<WillBytes, Exception> {
         Ok(WillBytes {
             topic: buffer(self.topic)?,
             payload: buffer(self.payload)?,
-            retain: self.retain,
-            qos: self.qos,
         })
     }
-}
 
-impl WillBytes {
-    pub fn packet<'a>(&'a self, properties: Properties<'a>) -> Will<'a> {
+    pub fn packet<'a>(&self, bytes: &'a WillBytes, properties: Properties<'a>) -> Will<'a> {
         Will {
-            topic: &self.topic,
-            payload: &self.payload,
+            topic: &bytes.topic,
+            payload: &bytes.payload,
             qos: self.qos,
             retain: self.retain,
             properties,
@@ -117,6 +112,7 @@ pub fn refused(error: Error) -> Exception {
         Error::PasswordWithoutUser => c"password without user",
         Error::EmptyClientId => c"empty client_id needs clean=True",
         Error::BadOptions => c"bad subscription options",
+        Error::NoTopicFilter => c"no topic",
         Error::UnknownProperty => c"no such property",
         Error::PropertyNotHere => c"property not for this packet",
         Error::DuplicateProperty => c"property given twice",

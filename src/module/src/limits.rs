@@ -1,9 +1,11 @@
 //! What the server announced that it takes (MQTT 5, 3.2.2.3).
-use mqtt_codec::{Properties, QoS, Value};
+use mqtt_codec::{Properties, QoS};
 
 /// Identifiers of properties that are looked at here (MQTT 5, 2.2.2.2).
 pub mod property {
     pub const SUBSCRIPTION_ID: u8 = 0x0B;
+    pub const AUTHENTICATION_METHOD: u8 = 0x15;
+    pub const REQUEST_PROBLEM_INFORMATION: u8 = 0x17;
     pub const SERVER_KEEP_ALIVE: u8 = 0x13;
     pub const RECEIVE_MAXIMUM: u8 = 0x21;
     pub const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
@@ -26,20 +28,39 @@ pub struct Limits {
     pub wildcard: bool,
     pub subscription_id: bool,
     pub shared: bool,
+    pub keep_alive: Option<u16>,
+    pub receive_maximum: Option<u16>,
 }
 
 impl Limits {
     pub fn new(announced: Properties<'_>) -> Self {
-        let get = |id, default| number(announced, id).unwrap_or(default);
-        Limits {
-            packet: get(property::MAXIMUM_PACKET_SIZE, u32::MAX),
-            alias: get(property::TOPIC_ALIAS_MAXIMUM, 0) as u16,
-            qos: get(property::MAXIMUM_QOS, 2) as u8,
-            retain: get(property::RETAIN_AVAILABLE, 1) != 0,
-            wildcard: get(property::WILDCARD_AVAILABLE, 1) != 0,
-            subscription_id: get(property::SUBSCRIPTION_ID_AVAILABLE, 1) != 0,
-            shared: get(property::SHARED_AVAILABLE, 1) != 0,
+        let mut limits = Limits {
+            packet: u32::MAX,
+            alias: 0,
+            qos: 2,
+            retain: true,
+            wildcard: true,
+            subscription_id: true,
+            shared: true,
+            keep_alive: None,
+            receive_maximum: None,
+        };
+        for (id, value) in announced {
+            let n = value.number().unwrap_or(0);
+            match id {
+                property::MAXIMUM_PACKET_SIZE => limits.packet = n,
+                property::TOPIC_ALIAS_MAXIMUM => limits.alias = n as u16,
+                property::MAXIMUM_QOS => limits.qos = n as u8,
+                property::RETAIN_AVAILABLE => limits.retain = n != 0,
+                property::WILDCARD_AVAILABLE => limits.wildcard = n != 0,
+                property::SUBSCRIPTION_ID_AVAILABLE => limits.subscription_id = n != 0,
+                property::SHARED_AVAILABLE => limits.shared = n != 0,
+                property::SERVER_KEEP_ALIVE => limits.keep_alive = Some(n as u16),
+                property::RECEIVE_MAXIMUM => limits.receive_maximum = Some(n as u16),
+                _ => {}
+            }
         }
+        limits
     }
 
     /// A packet of that many bytes is too large.
@@ -48,14 +69,7 @@ impl Limits {
     }
 
     /// The reason code for which a PUBLISH of `len` bytes is not to be sent.
-    pub fn refuse_publish(
-        &self,
-        len: usize,
-        qos: QoS,
-        retain: bool,
-        properties: Properties<'_>,
-    ) -> Option<u8> {
-        let alias = number(properties, property::TOPIC_ALIAS).unwrap_or(0);
+    pub fn refuse_publish(&self, len: usize, qos: QoS, retain: bool, alias: u32) -> Option<u8> {
         first(&[
             (self.exceeds(len), 0x95),
             (qos as u8 > self.qos, 0x9b),
@@ -64,9 +78,9 @@ impl Limits {
         ])
     }
 
-    /// The reason code for which a SUBSCRIBE is not to be sent.
-    pub fn refuse_subscribe(&self, filter: &[u8], properties: Properties<'_>) -> Option<u8> {
-        let has_id = number(properties, property::SUBSCRIPTION_ID).is_some();
+    /// The reason code for which a SUBSCRIBE, with a subscription identifier
+    /// or without, is not to be sent.
+    pub fn refuse_subscribe(&self, filter: &[u8], has_id: bool) -> Option<u8> {
         let wildcard = filter.iter().any(|c| matches!(c, b'+' | b'#'));
         first(&[
             (has_id && !self.subscription_id, 0xa1),
@@ -85,10 +99,5 @@ fn first(refusals: &[(bool, u8)]) -> Option<u8> {
 
 /// The value of a property that is a number.
 pub fn number(properties: Properties<'_>, id: u8) -> Option<u32> {
-    match properties.get(id)? {
-        Value::Byte(n) => Some(n.into()),
-        Value::U16(n) => Some(n.into()),
-        Value::U32(n) | Value::Varint(n) => Some(n),
-        _ => None,
-    }
+    properties.get(id)?.number()
 }

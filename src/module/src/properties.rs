@@ -27,12 +27,12 @@ impl Encoded {
         if !obj.is_dict() {
             return Err(Exception::Type(c"properties must be a dict or None"));
         }
-        let mut measure = PropertyWriter::new(&mut [], place);
+        let mut measure = PropertyWriter::new(&mut []);
         put_all(&mut measure, obj)?;
         let mut bytes = GcBytes::new(measure.len())?;
-        let mut writer = PropertyWriter::new(&mut bytes, place);
+        let mut writer = PropertyWriter::new(&mut bytes);
         put_all(&mut writer, obj)?;
-        let len = writer.finish().map_err(refused)?.as_bytes().len();
+        let len = writer.finish(place).map_err(refused)?.as_bytes().len();
         // An iterator gives its items once, a dict may change in between.
         if len != bytes.len() {
             return Err(refused(Error::Changed));
@@ -40,9 +40,9 @@ impl Encoded {
         Ok(Encoded(bytes))
     }
 
-    /// What was encoded. It has been checked.
-    pub fn get(&self, place: Place) -> Properties<'_> {
-        Properties::parse(&self.0, place).unwrap_or_default()
+    /// What was encoded, and checked then.
+    pub fn get(&self) -> Properties<'_> {
+        Properties::checked(&self.0)
     }
 
     pub fn free(self) {
@@ -63,10 +63,7 @@ fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> 
                 } else {
                     pair(item)?
                 };
-                let (name, value) = (buffer(name)?, buffer(value)?);
-                writer
-                    .put(id, Value::Pair(&name, &value))
-                    .map_err(refused)?;
+                writer.put_pair(&*buffer(name)?, &*buffer(value)?);
             }
         } else if value.is_list() {
             for item in value.iter() {
@@ -83,11 +80,11 @@ fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> 
 ///
 /// # Raises
 /// `TypeError` if there are no items.
-fn pair(items: Obj) -> Result<(Obj, Obj), Exception> {
+pub fn pair(items: Obj) -> Result<(Obj, Obj), Exception> {
     let mut items = items.iter();
     match (items.next(), items.next(), items.next()) {
         (Some(name), Some(value), None) => Ok((name, value)),
-        _ => Err(Exception::Value(c"user properties must be a dict or pairs")),
+        _ => Err(Exception::Value(c"expected a pair")),
     }
 }
 
@@ -171,20 +168,16 @@ fn pairs(properties: Properties<'_>) -> Obj {
     if dict.len() == list.len() { dict } else { list }
 }
 
-/// `encode_properties(properties)`: the property length and the properties, as
-/// they stand in a packet. `None`: none.
+/// `encode_properties(properties)`: as they stand in a packet, without their
+/// length. `None`: none.
 ///
 /// # Raises
 /// `TypeError`, `MemoryError`
 pub fn encode_properties(properties: Obj) -> Result<Obj, Exception> {
     let encoded = Encoded::new(properties, Place::Any)?;
-    let block = encoded.get(Place::Any);
-    let mut bytes = GcBytes::new(block.frame(&mut []))?;
-    block.frame(&mut bytes);
+    let block = Obj::bytes(encoded.get().as_bytes());
     encoded.free();
-    let framed = Obj::bytes(&bytes);
-    bytes.free();
-    Ok(framed)
+    Ok(block)
 }
 
 /// `decode_properties(data, length)`: the first `length` bytes of `data`, which

@@ -60,7 +60,12 @@ pub struct Session {
     leaving: bool,
     /// The application's callback runs, or did when an exception passed.
     calling: bool,
-    reason: u8,
+    /// CONNECT named a method of authentication: AUTH may come.
+    authenticates: bool,
+    /// CONNECT declined to be told more than reason codes (MQTT 5, 3.1.2.11.7).
+    terse: bool,
+    /// See `reason`.
+    reason: u16,
     current: Option<Current>,
     /// The stream failed while writing: a negative number.
     failed: isize,
@@ -68,8 +73,12 @@ pub struct Session {
     view: MemoryView,
     /// The topic of the last message, to serve the next.
     last_topic: Obj,
-    /// Topics by alias, as the server gives them; a list, or `None`.
+    /// Topics by alias, as the server gives them; a list once CONNECT is sent.
     aliases: Obj,
+    /// Topics by alias, as given to the server; a list.
+    outbound: Obj,
+    /// The aliases to give at most.
+    max_outbound: u16,
     transmitter: Transmitter,
     receiver: Receiver<Memory>,
     limits: Limits,
@@ -79,38 +88,37 @@ pub struct Session {
 
 class! {
     Session {
-        new(7..=7) = Session::new;
+        new(8..=8) = Session::new;
         methods {
             open(self, stream, buffered) = Session::open;
             close(self) = Session::close;
             reset(self) = Session::reset;
-            check(self, 7..=7) = Session::check;
             connect(self, 8..=8) = Session::connect;
             receive(self, 4..=4) = Session::receive;
             publish(self, 6..=7) = Session::publish;
-            subscribe(self, 4..=5) = Session::subscribe;
-            unsubscribe(self, 3..=4) = Session::unsubscribe;
+            subscribe(self, 6..=6) = Session::subscribe;
             ping(self, now) = Session::ping;
-            disconnect(self, now) = Session::disconnect;
+            control(self, 4..=4) = Session::control;
             flush(self, now) = Session::flush;
             unsent(self) = Session::unsent;
             due(self, now) = Session::due;
-            stale(self, now) = Session::stale;
             abandon(self, pid) = Session::abandon;
             new_pid(self) = Session::new_pid;
             idle(self, now) = Session::idle;
             calling(self) = Session::calling;
             reason(self) = Session::reason;
             properties(self) = Session::last_properties;
+            codes(self) = Session::codes;
         }
     }
 }
 
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
-    /// response_ms, max_repubs)`
+    /// response_ms, max_repubs, topic_aliases)`
     fn new(args: &[Obj]) -> Result<Session, Exception> {
-        let range = Exception::Value(c"out of range: IBUFSIZE, max_packet or max_repubs");
+        let range =
+            Exception::Value(c"out of range: IBUFSIZE, max_packet, max_repubs or topic_aliases");
         let number = |i, max| uint(arg(args, i), max, range);
         let version = if arg(args, 0).is_true() {
             Version::V5
@@ -137,6 +145,8 @@ impl Session {
             leaving: false,
             failed: 0,
             calling: false,
+            authenticates: false,
+            terse: false,
             reason: 0,
             current: None,
             receiver: Receiver::new(Memory::new(ibufsize)?, BURST.max(ibufsize), max_packet),
@@ -146,6 +156,8 @@ impl Session {
             last_topic: Obj::none(),
             limits: Limits::new(Properties::EMPTY),
             aliases: Obj::none(),
+            outbound: Obj::none(),
+            max_outbound: number(7, 0xffff)? as u16,
         })
     }
 
@@ -189,9 +201,10 @@ impl Session {
         Ok(Obj::none())
     }
 
-    /// `due(now)`: what the clock asks for. Above 0: nothing for so many
-    /// milliseconds; 0: the connection is dead; below 0: send the request with
-    /// the negative of this identifier again. Pings go out from here.
+    /// `due(now)`: what the clock, or a new connection, asks for. Above 0:
+    /// nothing for so many milliseconds; 0: the connection is dead; below 0:
+    /// send the request with the negative of this identifier again. Pings go
+    /// out from here.
     fn due(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
         let now = ticks(now);
         if this.leaving {
@@ -206,19 +219,6 @@ impl Session {
                 Due::Resend(Resend::Pubrel(pid)) => this.release(pid, now)?,
             }
         }))
-    }
-
-    /// `stale(now)`: the identifier of the oldest request that is to be sent
-    /// again now, after a reconnection; 0: none.
-    fn stale(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
-        let now = ticks(now);
-        loop {
-            match this.state.flights.stale() {
-                None => return Ok(Obj::int(0)),
-                Some(Resend::Request(pid)) => return Ok(Obj::uint(pid.get().into())),
-                Some(Resend::Pubrel(pid)) => this.release(pid, now)?,
-            }
-        }
     }
 
     /// Nobody waits for the request any more.
@@ -248,25 +248,42 @@ impl Session {
         Ok(Obj::bool(this.calling))
     }
 
+    /// The packet handed on just now.
+    fn handed_on(&self) -> Option<Packet<'_>> {
+        self.current.as_ref()?;
+        let found = self.receiver.peek(self.version).ok()?;
+        found.map(|(packet, _)| packet)
+    }
+
     /// The properties of the packet handed on just now: a dict or `None`.
     ///
     /// # Raises
     /// `MemoryError`
     fn last_properties(this: Native<Session>) -> Result<Obj, Exception> {
-        let packet = match this.receiver.peek(this.version) {
-            Ok(Some((packet, _))) if this.current.is_some() => packet,
-            _ => return Ok(Obj::none()),
-        };
-        Ok(decoded(match packet {
-            Packet::Connack(p) => p.properties,
-            Packet::Ack(p) => p.properties,
-            Packet::Suback(p) => p.properties,
-            Packet::Disconnect(p) => p.properties,
+        Ok(decoded(match this.handed_on() {
+            Some(Packet::Connack(p)) => p.properties,
+            Some(Packet::Ack(p)) => p.properties,
+            Some(Packet::Suback(p)) => p.properties,
+            Some(Packet::Disconnect(p)) => p.properties,
+            Some(Packet::Auth(p)) => p.properties,
             _ => Properties::EMPTY,
         }))
     }
 
-    /// The reason code of the last CONNACK or DISCONNECT.
+    /// The reason codes of the SUBACK or UNSUBACK handed on just now: `bytes`,
+    /// one for each topic; none of an UNSUBACK of 3.1.1.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    fn codes(this: Native<Session>) -> Result<Obj, Exception> {
+        Ok(Obj::bytes(match this.handed_on() {
+            Some(Packet::Suback(p)) => p.codes,
+            _ => &[],
+        }))
+    }
+
+    /// The reason code of the last CONNACK, DISCONNECT or AUTH; 0x100 is added
+    /// if the server has kept the session.
     fn reason(this: Native<Session>) -> Result<Obj, Exception> {
         Ok(Obj::uint(this.reason.into()))
     }

@@ -2,6 +2,7 @@
 //! (MQTT 3.1.1 and 5, 4.3 to 4.6).
 use crate::Due;
 use crate::keepalive::left;
+use core::mem::discriminant;
 use heapless::Vec;
 use mqtt_codec::{AckKind, Pid, Version};
 
@@ -23,8 +24,10 @@ pub enum Wait {
     Puback,
     Pubrec,
     Pubcomp,
-    Suback,
-    Unsuback,
+    /// With so many reason codes.
+    Suback(u8),
+    /// With so many reason codes: none in 3.1.1.
+    Unsuback(u8),
 }
 
 /// What an acknowledgement leads to.
@@ -160,6 +163,13 @@ impl Flights {
         }
     }
 
+    /// Does a request with that identifier wait for that, or for as much with
+    /// another number of reason codes?
+    pub fn waits(&mut self, pid: Pid, wait: Wait) -> bool {
+        self.get(pid)
+            .is_some_and(|f| discriminant(&f.wait) == discriminant(&wait))
+    }
+
     /// The answer to a request came in, if it was in flight and waits for that.
     pub fn finish(&mut self, pid: Pid, wait: Wait) -> bool {
         let done = self.get(pid).is_some_and(|f| f.wait == wait);
@@ -216,8 +226,8 @@ impl Flights {
         }
     }
 
-    /// The oldest request to be sent again, if the server takes it now.
-    pub fn stale(&self) -> Option<Resend> {
+    /// The oldest request to be sent again over a new connection, if the server takes it now.
+    pub(crate) fn stale(&self) -> Option<Resend> {
         let f = self.table.iter().find(|f| f.stale)?;
         if publication(f.wait) && !self.quota() {
             return None;

@@ -80,7 +80,7 @@ impl KeepAlive {
     }
 
     /// The peer took bytes; `blocked`: it did not take all there were.
-    pub fn sent(&mut self, now: u32, blocked: bool) {
+    pub(crate) fn sent(&mut self, now: u32, blocked: bool) {
         self.last_tx = now;
         self.blocked = blocked.then_some(now);
     }

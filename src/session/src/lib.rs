@@ -34,8 +34,8 @@ pub enum Incoming {
     Deliver,
     /// The application has it already: only acknowledge it again.
     Duplicate,
-    /// The server has more QoS 2 messages in flight than [`INBOUND`]
-    /// (MQTT 5: reason code 0x93).
+    /// The server has more messages in flight than it was told to, or than
+    /// [`INBOUND`] of QoS 2 (MQTT 5: reason code 0x93).
     TooMany,
 }
 
@@ -48,6 +48,11 @@ pub struct Session {
     pub keep_alive: KeepAlive,
     /// What we sent and the server has not answered.
     pub flights: Flights,
+    /// The QoS 1 and 2 messages that the server was told it may have in flight
+    /// (MQTT 5, 3.1.2.11.3).
+    pub receive_maximum: usize,
+    // PUBACKs that no write has taken yet.
+    unsent: usize,
     // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3.
     received: Vec<u16, INBOUND>,
 }
@@ -57,6 +62,8 @@ impl Session {
         Session {
             flights: Flights::new(version, max_repubs),
             keep_alive,
+            receive_maximum: usize::MAX,
+            unsent: 0,
             received: Vec::new(),
         }
     }
@@ -68,8 +75,16 @@ impl Session {
         if !session_present {
             self.received.clear();
         }
+        self.unsent = 0;
         self.flights.connected(session_present);
         self.keep_alive.start(now);
+    }
+
+    /// The peer took bytes; `blocked`: it did not take all there were.
+    pub fn sent(&mut self, now: u32, blocked: bool) {
+        // Which of them is not known of a part; the server has the benefit.
+        self.unsent = 0;
+        self.keep_alive.sent(now, blocked);
     }
 
     /// Forgets everything.
@@ -82,7 +97,9 @@ impl Session {
     pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
         match (qos, pid) {
             (QoS::ExactlyOnce, Some(pid)) if self.is_received(pid) => Incoming::Duplicate,
+            (QoS::AtMostOnce, _) => Incoming::Deliver,
             (QoS::ExactlyOnce, _) if self.received.is_full() => Incoming::TooMany,
+            _ if self.received.len() + self.unsent >= self.receive_maximum => Incoming::TooMany,
             _ => Incoming::Deliver,
         }
     }
@@ -92,7 +109,10 @@ impl Session {
         let pid = pid?;
         match qos {
             QoS::AtMostOnce => None,
-            QoS::AtLeastOnce => Some((AckKind::Puback, pid)),
+            QoS::AtLeastOnce => {
+                self.unsent += 1;
+                Some((AckKind::Puback, pid))
+            }
             QoS::ExactlyOnce => {
                 if !self.is_received(pid) {
                     // `incoming` saw to it that there is room.
@@ -126,9 +146,10 @@ impl Session {
     /// What the clock asks for.
     pub fn due(&mut self, now: u32) -> Due {
         let due = self.keep_alive.due(now);
-        match due {
-            Due::Nothing(ms) => self.flights.due(now, self.keep_alive.response_time, ms),
-            _ => due,
+        let Due::Nothing(ms) = due else { return due };
+        match self.flights.stale() {
+            Some(resend) => Due::Resend(resend),
+            None => self.flights.due(now, self.keep_alive.response_time, ms),
         }
     }
 }

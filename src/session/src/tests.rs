@@ -148,7 +148,7 @@ fn the_receive_maximum_counts_publications_only() {
     s.flights.set_receive_maximum(Some(1));
     let p = s.flights.begin(Wait::Puback, 0).unwrap();
     assert_eq!(s.flights.begin(Wait::Pubrec, 0), None);
-    assert!(s.flights.begin(Wait::Suback, 0).is_some());
+    assert!(s.flights.begin(Wait::Suback(1), 0).is_some());
     s.acknowledged(AckKind::Puback, p, 0);
     assert!(s.flights.begin(Wait::Pubrec, 0).is_some());
 }
@@ -156,7 +156,7 @@ fn the_receive_maximum_counts_publications_only() {
 #[test]
 fn a_kept_session_resends_in_order_with_the_same_identifiers() {
     let mut s = session(Version::V3);
-    let waits = [Wait::Puback, Wait::Pubrec, Wait::Suback, Wait::Pubrec];
+    let waits = [Wait::Puback, Wait::Pubrec, Wait::Suback(1), Wait::Pubrec];
     let p: Vec<Pid, 4> = waits
         .iter()
         .map(|&w| s.flights.begin(w, 0).unwrap())
@@ -232,7 +232,7 @@ fn pings_when_nothing_goes_out() {
     assert_eq!(s.due(50_000), Due::Nothing(2_500));
     s.keep_alive.received(52_500);
     assert_eq!(s.due(52_500), Due::Ping);
-    s.keep_alive.sent(52_500, false);
+    s.sent(52_500, false);
     assert_eq!(s.due(52_500), Due::Nothing(15_000));
 }
 
@@ -261,11 +261,11 @@ fn gives_up_without_an_answer() {
     assert_eq!(s.due(RESPONSE - 1), Due::Nothing(1));
     assert_eq!(s.due(RESPONSE), Due::Dead);
     s.keep_alive.start(0);
-    s.keep_alive.sent(0, true);
+    s.sent(0, true);
     s.keep_alive.stalled(5);
     assert_eq!(s.due(RESPONSE), Due::Dead, "the peer takes no bytes");
     s.keep_alive.start(0);
-    s.flights.begin(Wait::Suback, 0);
+    s.flights.begin(Wait::Suback(1), 0);
     assert_eq!(s.due(RESPONSE), Due::Dead, "no SUBACK");
 }
 

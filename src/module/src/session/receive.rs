@@ -1,6 +1,6 @@
 //! From the stream to the application.
 use super::{ACK, Current, Session, stream_error};
-use crate::arguments::{arg, refused, ticks};
+use crate::arguments::{arg, ticks};
 use crate::limits::{Limits, number, property};
 use crate::properties::decoded;
 use micropython::{Exception, Native, Obj, buffer, errno};
@@ -20,8 +20,9 @@ const MORE: isize = 1;
 const CLOSED: isize = 2;
 const CONNACK: isize = 3;
 const DISCONNECT: isize = 4;
+const AUTH: isize = 5;
 /// What `step` answers when a message is to be handed to the callback.
-const DELIVER: isize = 5;
+const DELIVER: isize = 6;
 
 /// Errors in sequence rather than in a packet; they follow the codec's.
 const UNEXPECTED: u8 = 50;
@@ -104,7 +105,14 @@ impl Session {
                 qos: QoS::AtMostOnce,
                 pid: None,
             };
-            if self.connected == matches!(packet, Packet::Connack(_)) {
+            // Before CONNACK nothing else comes, and only once (3.2), but that
+            // those who named a method of authentication get AUTH (4.12).
+            let fits = match packet {
+                Packet::Connack(_) => !self.connected,
+                Packet::Auth(a) => self.authenticates && (self.connected || a.reason != 0),
+                _ => self.connected,
+            };
+            if !fits {
                 return self.bad(UNEXPECTED, 0x82);
             }
             let mut answer = None;
@@ -141,6 +149,9 @@ impl Session {
                     }
                 }
                 Packet::Ack(a) => {
+                    if self.terse && !a.properties.is_empty() {
+                        return self.bad(UNEXPECTED, 0x82);
+                    }
                     // Its answer has to have room before anything changes.
                     self.transmitter.reserve_answer(ACK)?;
                     let reply = self.state.acknowledged(a.kind, a.pid, a.reason);
@@ -153,49 +164,49 @@ impl Session {
                     }
                 }
                 Packet::Suback(s) => {
-                    // One code for the one filter; an UNSUBACK of 3.1.1 has none.
-                    let codes = usize::from(!s.unsuback || self.version == Version::V5);
-                    if s.codes.len() != codes {
-                        return self.bad(CODES, 0x82);
+                    if self.terse && !s.properties.is_empty() {
+                        return self.bad(UNEXPECTED, 0x82);
                     }
+                    let codes = s.codes.len().min(255) as u8;
                     let wait = if s.unsuback {
-                        Wait::Unsuback
+                        Wait::Unsuback(codes)
                     } else {
-                        Wait::Suback
+                        Wait::Suback(codes)
                     };
-                    if self.state.flights.finish(s.pid, wait) {
+                    let flights = &mut self.state.flights;
+                    if flights.finish(s.pid, wait) {
                         answer = Some(done(s.pid, worst(&s)));
+                    } else if flights.waits(s.pid, wait) {
+                        return self.bad(CODES, 0x82);
                     }
                 }
                 Packet::Pingresp => self.state.keep_alive.ponged(),
                 Packet::Connack(c) => {
-                    self.reason = c.reason;
+                    let present = c.session_present;
+                    self.reason = u16::from(c.reason) | u16::from(present) << 8;
                     if c.reason == 0 {
-                        let present = c.session_present;
                         if present && self.clean {
                             return self.bad(UNEXPECTED, 0x82);
                         }
                         self.limits = Limits::new(c.properties);
-                        let (keep_alive, receive_maximum) = (
-                            number(c.properties, property::SERVER_KEEP_ALIVE),
-                            number(c.properties, property::RECEIVE_MAXIMUM),
-                        );
-                        let flights = &mut self.state.flights;
-                        flights.set_receive_maximum(receive_maximum.map(|n| n as u16));
+                        let receive_maximum = self.limits.receive_maximum;
+                        self.state.flights.set_receive_maximum(receive_maximum);
                         self.state.connected(present, now);
-                        if let Some(seconds) = keep_alive {
-                            self.state.keep_alive.promise(seconds * 1000);
+                        if let Some(seconds) = self.limits.keep_alive {
+                            self.state.keep_alive.promise(u32::from(seconds) * 1000);
                         }
                         self.connected = true;
                     }
                     answer = Some(CONNACK);
                 }
                 Packet::Disconnect(d) => {
-                    self.reason = d.reason;
+                    self.reason = d.reason.into();
                     answer = Some(DISCONNECT);
                 }
-                // Only who asked for a method of authentication gets it.
-                Packet::Auth(_) => return self.bad(UNEXPECTED, 0x82),
+                Packet::Auth(a) => {
+                    self.reason = a.reason.into();
+                    answer = Some(AUTH);
+                }
             }
             self.current = Some(current);
             if let Some(answer) = answer {
@@ -213,7 +224,7 @@ impl Session {
         let Some(alias) = number(p.properties, property::TOPIC_ALIAS) else {
             return Ok(same_or_new(self.last_topic, p.topic));
         };
-        if self.aliases.is_none() || alias as usize > self.aliases.len() {
+        if alias as usize > self.aliases.len() {
             return Err(0x94);
         }
         let at = Obj::int(alias as isize - 1);
@@ -234,7 +245,7 @@ impl Session {
     fn bad(&mut self, error: u8, reason: u8) -> Result<isize, Exception> {
         if self.version == Version::V5 && self.connected {
             let properties = Properties::EMPTY;
-            self.send(&(self.version, Disconnect { reason, properties }))?;
+            self.say(Disconnect { reason, properties })?;
         }
         Ok(wire_error(error))
     }
@@ -262,10 +273,7 @@ impl Session {
         pid: Pid,
         reason: u8,
     ) -> Result<(), Exception> {
-        let room = self.transmitter.reserve(ACK)?;
-        let len = ack(self.version, kind, pid, reason, room).map_err(refused)?;
-        self.transmitter.commit(len);
-        Ok(())
+        self.raw(ack(self.version, kind, pid, reason, &mut [0; ACK]))
     }
 
     /// Reads once. `Some`: what to answer, since nothing came.

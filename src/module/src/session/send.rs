@@ -2,80 +2,73 @@
 use super::{Session, stream_error};
 use crate::arguments::{WillArgument, arg, optional, qos, refused, ticks, uint};
 use crate::limits::{number, property};
-use crate::properties::Encoded;
+use crate::properties::{Encoded, pair};
 use crate::transmit::WHOLE;
+use core::num::NonZeroU16;
 use micropython::{Exception, Native, Obj, buffer};
 use mqtt_codec::{
-    AckKind, Connect, Encode, Filters, PINGREQ, Pid, Place, Properties, PublishHead, QoS,
-    Subscribe, Unsubscribe, Version,
+    AckKind, Auth, Body, Connect, Disconnect, PINGREQ, Pid, Place, PublishHead, QoS, Subscribe,
+    Version, measure,
 };
 use mqtt_session::Wait;
 
-/// What `publish`, `subscribe` and `unsubscribe` answer beside the identifier.
+/// What `publish` and `subscribe` answer beside the identifier.
 const BUSY: isize = -1;
 /// The server announced that it does not take this: less the reason code.
 const REFUSED: isize = -0x100;
 const BACKLOG: isize = 0x10000;
 
 /// The reason code of a packet that is too large for the server.
-const TOO_LARGE: isize = 0x95;
-
-/// Encodes a request with an identifier, or tells its length.
-type Packer<'a> = &'a dyn Fn(Pid, Option<&mut [u8]>) -> Result<usize, Exception>;
+const TOO_LARGE: u8 = 0x95;
 
 impl Session {
-    /// Would `connect` with these arguments encode?
-    pub(super) fn check(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        this.with_connect(args, &mut |_| Ok(()))?;
-        Ok(Obj::none())
-    }
-
     /// `connect(now, clean, client_id, keepalive, user, password, will,
-    /// properties)`: sends CONNECT. Answers like `unsent`.
-    pub(super) fn connect(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        let now = ticks(arg(args, 0));
-        let args = args.get(1..).unwrap_or_default();
-        let mut sender = this;
-        this.with_connect(args, &mut |packet| {
-            sender.aliases = aliases(packet.properties)?;
-            sender.send(packet)
-        })?;
-        this.clean = arg(args, 0).is_true();
-        this.state.keep_alive.start(now);
-        this.push(now);
-        Self::unsent(this)
-    }
-
+    /// properties)`: sends CONNECT, or would if there were a stream. Answers
+    /// like `unsent`.
+    ///
     /// # Raises
     /// `TypeError`
-    fn with_connect(
-        &self,
-        args: &[Obj],
-        act: &mut dyn FnMut(&Connect<'_>) -> Result<(), Exception>,
-    ) -> Result<(), Exception> {
+    pub(super) fn connect(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        let now = ticks(arg(args, 0));
+        let clean = arg(args, 1).is_true();
         let keep_alive = Exception::Value(c"keepalive must be 0 to 65535 seconds");
-        let keep_alive = uint(arg(args, 2), 0xffff, keep_alive)? as u16;
-        let clean = arg(args, 0).is_true();
-        let properties = self.properties(arg(args, 6), Place::Connect)?;
-        let will = WillArgument::new(arg(args, 5))?;
+        let keep_alive = uint(arg(args, 3), 0xffff, keep_alive)? as u16;
+        let will = WillArgument::new(arg(args, 6))?;
+        let of_will = will.as_ref().map_or(Obj::none(), |will| will.properties);
+        let of_will = this.properties(of_will, Place::Will)?;
+        let encoded = this.properties(arg(args, 7), Place::Connect)?;
         // No Python code runs from here on: it could free what these refer to.
-        let will = will.as_ref().map(WillArgument::bytes).transpose()?;
-        let client_id = buffer(arg(args, 1))?;
-        let (user, password) = (optional(arg(args, 3))?, optional(arg(args, 4))?);
+        let bytes = will.as_ref().map(WillArgument::bytes).transpose()?;
+        let client_id = buffer(arg(args, 2))?;
+        let (user, password) = (optional(arg(args, 4))?, optional(arg(args, 5))?);
+        let properties = encoded.get();
         let packet = Connect {
-            version: self.version,
+            version: this.version,
             clean,
             keep_alive,
             client_id: &client_id,
             user: user.as_deref(),
             password: password.as_deref(),
-            will: will.as_ref().map(|will| will.packet(Properties::EMPTY)),
-            properties: properties.get(Place::Connect),
+            will: will
+                .as_ref()
+                .zip(bytes.as_ref())
+                .map(|(will, bytes)| will.packet(bytes, of_will.get())),
+            properties,
         };
-        packet.len().map_err(refused)?;
-        act(&packet)?;
-        properties.free();
-        Ok(())
+        this.send(&packet)?;
+        this.aliases = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0))?;
+        this.outbound = aliases(this.max_outbound.into())?;
+        this.authenticates = properties.get(property::AUTHENTICATION_METHOD).is_some();
+        this.terse = number(properties, property::REQUEST_PROBLEM_INFORMATION) == Some(0);
+        if let Some(n) = number(properties, property::RECEIVE_MAXIMUM) {
+            this.state.receive_maximum = n as usize;
+        }
+        this.clean = clean;
+        of_will.free();
+        encoded.free();
+        this.state.keep_alive.start(now);
+        this.push(now);
+        Self::unsent(this)
     }
 
     /// The properties of a packet to be sent; 3.1.1 has none.
@@ -90,11 +83,11 @@ impl Session {
     }
 
     /// Puts a packet behind what is still to be written.
-    pub(super) fn send(&mut self, packet: &impl Encode) -> Result<(), Exception> {
-        let len = packet.len().map_err(refused)?;
-        let room = self.transmitter.reserve(len)?;
-        packet.encode(room).map_err(refused)?;
-        self.transmitter.commit(len);
+    pub(super) fn send(&mut self, packet: &dyn Body) -> Result<(), Exception> {
+        let size = measure(packet).map_err(refused)?;
+        let room = self.transmitter.reserve(size.len)?;
+        size.encode(packet, room).map_err(refused)?;
+        self.transmitter.commit(size.len);
         Ok(())
     }
 
@@ -117,7 +110,8 @@ impl Session {
             Ok(n) => {
                 self.blocked = !self.transmitter.is_empty();
                 if n > 0 {
-                    self.state.keep_alive.sent(now, self.blocked);
+                    let blocked = self.blocked;
+                    self.state.sent(now, blocked);
                 } else {
                     self.state.keep_alive.stalled(now);
                 }
@@ -182,6 +176,7 @@ impl Session {
         let encoded = this.properties(arg(args, 6), Place::PublishOut)?;
         // No Python code runs from here on: it could free what these refer to.
         let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
+        let properties = encoded.get();
         let mut head = PublishHead {
             version: this.version,
             dup: false,
@@ -189,19 +184,31 @@ impl Session {
             qos,
             pid: (qos != QoS::AtMostOnce).then_some(Pid::MIN),
             topic: &topic,
-            properties: encoded.get(Place::PublishOut),
+            alias: None,
+            properties,
             payload_len: payload.len(),
         };
-        let len = head.len().map_err(refused)?;
+        let mut size = measure(&head).map_err(refused)?;
         if !this.ready() {
             return Ok(Obj::int(BUSY));
         }
-        let total = len + payload.len();
-        let properties = head.properties;
-        if let Some(reason) = this
-            .limits
-            .refuse_publish(total, qos, head.retain, properties)
+        let own = number(properties, property::TOPIC_ALIAS);
+        let mut new = None;
+        if own.is_none()
+            && let Some((alias, known)) = this.alias(&topic)
         {
+            head.alias = Some(alias);
+            if known {
+                head.topic = &[];
+            } else {
+                new = Some((Obj::int(alias.get() as isize - 1), Obj::bytes(&topic)));
+            }
+            size = measure(&head).map_err(refused)?;
+        }
+        let own = own.unwrap_or(0);
+        let len = size.len;
+        let total = len + payload.len();
+        if let Some(reason) = this.limits.refuse_publish(total, qos, retain, own) {
             return Ok(Obj::int(REFUSED - isize::from(reason)));
         }
         // The payload goes with the head as far as a packet is copied at all.
@@ -213,6 +220,7 @@ impl Session {
             QoS::AtLeastOnce => Some(Wait::Puback),
             QoS::ExactlyOnce => Some(Wait::Pubrec),
         };
+        // Nothing can fail from where it counts as in flight.
         if let Some(wait) = wait {
             let Some((pid, dup)) = this.begin(arg(args, 1), wait, now) else {
                 return Ok(Obj::int(BUSY));
@@ -220,8 +228,11 @@ impl Session {
             head.pid = Some(pid);
             head.dup = dup;
         }
+        if let Some((at, topic)) = new {
+            this.outbound.set_item(at, topic);
+        }
         let room = this.transmitter.reserve(total)?;
-        head.encode(room).map_err(refused)?;
+        size.encode(&head, room).map_err(refused)?;
         if let (Some(to), Some(from)) = (room.get_mut(len..), payload.get(..part)) {
             to.copy_from_slice(from);
         }
@@ -234,73 +245,81 @@ impl Session {
         this.requested(pid, now)
     }
 
-    /// `subscribe(now, pid, topic, qos, properties)`: answers like `publish`.
-    pub(super) fn subscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        let options = qos(arg(args, 3))? as u8;
-        let version = this.version;
-        let encoded = this.properties(arg(args, 4), Place::Subscribe)?;
-        let filter = buffer(arg(args, 2))?;
-        let properties = encoded.get(Place::Subscribe);
-        if this.connected
-            && let Some(reason) = this.limits.refuse_subscribe(&filter, properties)
-        {
-            return Ok(Obj::int(REFUSED - isize::from(reason)));
+    /// The alias to give a topic (MQTT 5, 3.3.2.3.4), and whether the server
+    /// knows it. The first topics get them, as many as there are.
+    fn alias(&self, topic: &[u8]) -> Option<(NonZeroU16, bool)> {
+        for i in 1..=self.max_outbound.min(self.limits.alias) {
+            let known = self.outbound.item(Obj::int(i as isize - 1));
+            let free = known.is_none();
+            if free || buffer(known).is_ok_and(|known| *known == *topic) {
+                return NonZeroU16::new(i).map(|alias| (alias, !free));
+            }
         }
-        Self::request(this, args, Wait::Suback, &|pid, room| {
-            let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, options));
-            encode(
-                &Subscribe {
-                    version,
-                    pid,
-                    properties,
-                    filters,
-                },
-                room,
-            )
-        })
+        None
     }
 
-    /// `unsubscribe(now, pid, topic, properties)`: answers like `publish`.
-    pub(super) fn unsubscribe(this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
-        let version = this.version;
-        let encoded = this.properties(arg(args, 3), Place::Unsubscribe)?;
-        let filter = buffer(arg(args, 2))?;
-        let properties = encoded.get(Place::Unsubscribe);
-        Self::request(this, args, Wait::Unsuback, &|pid, room| {
-            let filters: Filters<'_, '_> = &|i| (i == 0).then_some((&filter, 0));
-            encode(
-                &Unsubscribe {
-                    version,
-                    pid,
-                    properties,
-                    filters,
-                },
-                room,
-            )
-        })
-    }
-
-    fn request(
-        mut this: Native<Session>,
-        args: &[Obj],
-        wait: Wait,
-        packet: Packer<'_>,
-    ) -> Result<Obj, Exception> {
+    /// `subscribe(now, pid, topics, qos, options, properties)`: SUBSCRIBE, or
+    /// UNSUBSCRIBE if `qos` is `None`. `topics`: one, or several in an iterable,
+    /// each with a QoS of its own in a pair if need be. `options`: bits 2 to 5
+    /// of the subscription options (MQTT 5, 3.8.3.1). Answers like `publish`.
+    ///
+    /// # Raises
+    /// `TypeError`, `MemoryError`
+    pub(super) fn subscribe(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
         let now = ticks(arg(args, 0));
-        let len = packet(Pid::MIN, None)?;
+        let version = this.version;
+        let unsubscribe = arg(args, 3).is_none();
+        let place = if unsubscribe {
+            Place::Unsubscribe
+        } else {
+            Place::Subscribe
+        };
+        let encoded = this.properties(arg(args, 5), place)?;
+        let list = filters(arg(args, 2), arg(args, 3), arg(args, 4))?;
+        let count = list.len() / 2;
+        // No Python code runs from here on: it could free what these refer to.
+        let properties = encoded.get();
+        let mut packet = Subscribe {
+            unsubscribe,
+            version,
+            pid: Pid::MIN,
+            properties,
+            filters: |i: usize| {
+                let item = |i: usize| list.item(Obj::uint(i));
+                // Both have been looked at.
+                let filter = (i < count).then(|| buffer(item(2 * i)).ok())??;
+                Some((filter, item(2 * i + 1).to_int() as u8))
+            },
+        };
+        let len = measure(&packet).map_err(refused)?.len;
         if !this.ready() {
             return Ok(Obj::int(BUSY));
         }
-        if this.limits.exceeds(len) {
-            return Ok(Obj::int(REFUSED - TOO_LARGE));
+        let mut refusal = this.limits.exceeds(len).then_some(TOO_LARGE);
+        let has_id = properties.get(property::SUBSCRIPTION_ID).is_some();
+        let mut i = 0;
+        while let Some((filter, _)) = (packet.filters)(i)
+            && !unsubscribe
+        {
+            refusal = refusal.or(this.limits.refuse_subscribe(&filter, has_id));
+            i += 1;
+        }
+        if let Some(reason) = refusal {
+            return Ok(Obj::int(REFUSED - isize::from(reason)));
         }
         this.transmitter.reserve(len)?;
+        let codes = count as u8;
+        let wait = match (unsubscribe, version) {
+            (false, _) => Wait::Suback(codes),
+            (true, Version::V3) => Wait::Unsuback(0),
+            (true, Version::V5) => Wait::Unsuback(codes),
+        };
         let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
             return Ok(Obj::int(BUSY));
         };
-        let room = this.transmitter.reserve(len)?;
-        packet(pid, Some(room))?;
-        this.transmitter.commit(len);
+        packet.pid = pid;
+        this.send(&packet)?;
+        encoded.free();
         this.requested(Some(pid), now)
     }
 
@@ -318,19 +337,42 @@ impl Session {
         Ok(())
     }
 
-    fn raw(&mut self, packet: &[u8]) -> Result<(), Exception> {
+    pub(super) fn raw(&mut self, packet: &[u8]) -> Result<(), Exception> {
         let room = self.transmitter.reserve(packet.len())?;
         room.copy_from_slice(packet);
         self.transmitter.commit(packet.len());
         Ok(())
     }
 
-    /// Sends a DISCONNECT. Answers like `unsent`.
-    pub(super) fn disconnect(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
-        this.raw(&[0xe0, 0])?;
-        this.leaving = true;
-        this.push(ticks(now));
+    /// `control(now, auth, reason, properties)`: sends an AUTH if `auth`, else a
+    /// DISCONNECT, after which nothing is sent or taken. Answers like `unsent`.
+    ///
+    /// # Raises
+    /// `TypeError`
+    pub(super) fn control(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+        const REASON: Exception = Exception::Value(c"reason must be 0 to 255");
+        let reason = uint(arg(args, 2), 0xff, REASON)? as u8;
+        let auth = arg(args, 1).is_true();
+        let place = if auth {
+            Place::Auth
+        } else {
+            Place::DisconnectOut
+        };
+        let encoded = this.properties(arg(args, 3), place)?;
+        let properties = encoded.get();
+        if auth {
+            this.send(&Auth { reason, properties })?;
+        } else {
+            this.say(Disconnect { reason, properties })?;
+            this.leaving = true;
+        }
+        encoded.free();
+        this.push(ticks(arg(args, 0)));
         Self::unsent(this)
+    }
+
+    pub(super) fn say(&mut self, packet: Disconnect<'_>) -> Result<(), Exception> {
+        self.send(&(self.version, packet))
     }
 
     pub(super) fn release(&mut self, pid: Pid, now: u32) -> Result<(), Exception> {
@@ -341,23 +383,47 @@ impl Session {
     }
 }
 
-/// The length of a packet, which is written to `room` if there is one.
-fn encode(packet: &impl Encode, room: Option<&mut [u8]>) -> Result<usize, Exception> {
-    match room {
-        None => packet.len(),
-        Some(room) => packet.encode(room),
+/// Topics and their options, one after the other in a list.
+///
+/// # Raises
+/// `TypeError`, `MemoryError`
+fn filters(topics: Obj, level: Obj, options: Obj) -> Result<Obj, Exception> {
+    const OPTIONS: Exception = Exception::Value(c"bad subscription options");
+    let options = uint(options, 0xff, OPTIONS)? as isize;
+    let list = Obj::list_new();
+    let add = |topic, level: Obj| {
+        let level = if level.is_none() {
+            0
+        } else {
+            qos(level)? as isize
+        };
+        buffer(topic)?;
+        list.list_append(topic)?;
+        list.list_append(Obj::int(level | options))
+    };
+    if buffer(topics).is_ok() {
+        add(topics, level)?;
+        return Ok(list);
     }
-    .map_err(refused)
+    for item in topics.iter() {
+        if buffer(item).is_ok() {
+            add(item, level)?;
+        } else {
+            let (topic, own) = pair(item)?;
+            add(topic, own)?;
+        }
+    }
+    if list.len() > 2 * 255 {
+        return Err(Exception::Value(c"more than 255 topics"));
+    }
+    Ok(list)
 }
 
-/// Room for as many topic aliases as CONNECT allows the server (3.1.2.11.5).
+/// Room for topics by their alias.
 ///
 /// # Raises
 /// `MemoryError`
-fn aliases(properties: Properties<'_>) -> Result<Obj, Exception> {
-    let Some(n) = number(properties, property::TOPIC_ALIAS_MAXIMUM) else {
-        return Ok(Obj::none());
-    };
+fn aliases(n: u32) -> Result<Obj, Exception> {
     let list = Obj::list_new();
     for _ in 0..n {
         list.list_append(Obj::none())?;

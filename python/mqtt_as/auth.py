@@ -1,0 +1,77 @@
+# Enhanced authentication (MQTT 5, 4.12): the exchange between the broker and
+# config["auth_coro"], a coroutine (reason, properties). It is called with
+#   None, None  to begin: gives properties for CONNECT or AUTH, 0x16 the data
+#   0x18, {}    as the broker goes on: gives properties for AUTH
+#   0, {}       as the broker agrees: raises an exception unless it is content
+# MIT licence: see LICENSE.
+import asyncio
+import errno
+
+
+class Auth:
+    def __init__(self, client, coro, method):
+        if not method:
+            raise ValueError("config['auth_coro'] needs a method: config['mqttv5_con_props'] = {0x15: 'NAME'}")
+        self._client = client
+        self._coro = coro
+        self._method = method
+        self._again = False  # Under way over a connection that is up
+        self._moved = False
+
+    # The properties of a packet: what the coroutine says, over those there are
+    async def begin(self, props):
+        props = dict(props)
+        props.update(await self._coro(None, None) or {})
+        props[0x15] = self._method
+        return props
+
+    # Something came since it was asked last
+    def moved(self):
+        moved = self._moved
+        self._moved = False
+        return moved
+
+    # CONNACK (reason 0) or AUTH came
+    def step(self, reason, props):
+        self._moved = True
+        client = self._client
+        connecting = not client._isconnected
+        # An AUTH that agrees, or goes on, is for who asked for it
+        if props.get(0x15, self._method) != self._method or not (connecting or self._again):
+            client._fail(OSError(-1, "AUTH out of turn or of another method"))
+        else:
+            client._own(self._answer(reason, props))
+
+    async def _answer(self, reason, props):
+        answer = await self._coro(reason, props)
+        client = self._client
+        if reason:
+            answer = dict(answer or {})
+            answer[0x15] = self._method
+            client._unsent(client._call(client._core.control, True, reason, answer))
+        elif self._again:
+            self._again = False
+            client._pulse()
+        else:
+            client._wake.set()
+
+    async def again(self):
+        client = self._client
+        props = await self.begin({})
+        if not client._isconnected:
+            raise OSError(errno.ENOTCONN, "not connected")
+        n = client._connections
+        self._again = True
+        try:
+            client._unsent(client._call(client._core.control, True, 0x19, props))
+            self._moved = True
+            while self._again:
+                if n != client._connections or not client._isconnected:
+                    raise client.last_error or OSError(errno.ENOTCONN)
+                try:
+                    await asyncio.wait_for_ms(client._turn.wait(), client._response_ms)
+                except asyncio.TimeoutError:
+                    if not self.moved():
+                        raise OSError(errno.ETIMEDOUT, "no AUTH from the broker")
+        finally:
+            self._again = False
