@@ -605,8 +605,7 @@ class MQTT_base:
     async def publish(self, topic, msg, retain=False, qos=0, properties=None):
         publish = self._core.publish
         if qos:
-            await self._request(publish, topic, msg, retain, qos, properties)
-            return
+            return await self._request(publish, topic, msg, retain, qos, properties)
         r = -1
         if self._isconnected:  # The common case, without a further coroutine
             r = self._call(publish, 0, topic, msg, retain, qos, properties)
