@@ -3,8 +3,10 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use mqtt_codec::{
-    Auth, Disconnect, Encode, Error, Packet, Properties, Publish, PublishHead, Value, Version,
+    Ack, Auth, Disconnect, Encode, Error, Packet, Place, Properties, Publish, PublishHead, Value,
+    Version, ack,
 };
+use std::num::NonZeroU16;
 
 fn check_inside(body: &[u8], slice: &[u8]) {
     let (outer, inner) = (body.as_ptr_range(), slice.as_ptr_range());
@@ -43,21 +45,55 @@ fn check_publish(version: Version, first: u8, body: &[u8], publish: &Publish) {
         qos: publish.qos,
         pid: publish.pid,
         topic: publish.topic,
+        alias: None,
         properties: publish.properties,
         payload_len: publish.payload.len(),
     };
-    let mut out = vec![0; body.len() + 5];
-    match head.encode(&mut out) {
-        Ok(len) => {
-            assert_eq!(out[0], first);
-            let head = encoded_body(&out[..len]);
-            assert_eq!([head, publish.payload].concat(), body);
+    let whole = |head: PublishHead| {
+        let mut out = vec![0; body.len() + 16];
+        let len = head.encode(&mut out).unwrap();
+        assert_eq!(head.packet_len(), Ok(len + publish.payload.len()));
+        assert_eq!(out[0], first);
+        [encoded_body(&out[..len]), publish.payload].concat()
+    };
+    assert_eq!(whole(head), body);
+    let block = publish.properties.as_bytes();
+    match (
+        publish.properties.iter().last(),
+        publish.properties.get(0x23),
+    ) {
+        // the last property may as well be given apart
+        (Some((0x23, Value::U16(alias))), _) => {
+            let before = &block[..block.len() - 3];
+            let apart = PublishHead {
+                alias: NonZeroU16::new(alias),
+                properties: Properties::parse(before, Place::PublishIn).unwrap(),
+                ..head
+            };
+            assert_eq!(whole(apart), body);
         }
-        // a subscription identifier comes from servers only
-        Err(error) => {
-            assert_eq!(error, Error::PropertyNotHere);
-            assert!(publish.properties.get(0x0B).is_some());
+        (_, None) if version == Version::V5 => {
+            let added = PublishHead {
+                alias: NonZeroU16::new(0x102),
+                ..head
+            };
+            let body = whole(added);
+            let all = [block, &[0x23, 1, 2]].concat();
+            let wanted = Publish {
+                properties: Properties::parse(&all, Place::PublishIn).unwrap(),
+                ..*publish
+            };
+            let parsed = Packet::parse(version, first, &body);
+            assert_eq!(parsed, Ok(Packet::Publish(wanted)));
         }
+        (_, None) => {
+            let added = PublishHead {
+                alias: NonZeroU16::new(1),
+                ..head
+            };
+            assert_eq!(added.len(), Err(Error::NotInV3));
+        }
+        _ => {}
     }
 }
 
@@ -80,20 +116,35 @@ fuzz_target!(|data: &[u8]| {
             check_properties(body, suback.properties);
         }
         Ok(Packet::Pingresp) => assert!(body.is_empty()),
-        Ok(Packet::Ack(ack)) => {
-            check_properties(body, ack.properties);
-            let len = ack.encode(version, &mut out).unwrap();
-            assert_eq!(out[0], first);
+        Ok(Packet::Ack(packet)) => {
+            check_properties(body, packet.properties);
+            let mut out = [0; 5];
+            let bytes = ack(version, packet.kind, packet.pid, packet.reason, &mut out);
+            assert_eq!(bytes[0], first);
+            assert_eq!(usize::from(bytes[1]), bytes.len() - 2);
             // what may be left out is left out
-            assert!(body.starts_with(encoded_body(&out[..len])));
+            assert!(body.starts_with(&bytes[2..]));
+            let plain = Ack {
+                properties: Properties::EMPTY,
+                ..packet
+            };
+            let parsed = Packet::parse(version, bytes[0], &bytes[2..]);
+            assert_eq!(parsed, Ok(Packet::Ack(plain)));
         }
         Ok(Packet::Disconnect(packet @ Disconnect { reason, properties })) => {
             check_properties(body, properties);
-            match packet.encode(version, &mut out) {
-                Ok(len) => assert!(body.starts_with(encoded_body(&out[..len]))),
+            match (version, packet).encode(&mut out) {
+                Ok(len) => {
+                    let encoded = encoded_body(&out[..len]);
+                    assert!(body.starts_with(encoded));
+                    let parsed = Packet::parse(version, out[0], encoded);
+                    assert_eq!(parsed, Ok(Packet::Disconnect(packet)));
+                }
                 // a server has more to say
-                Err(Error::BadReason) => assert!(reason >= 0x80),
-                Err(error) => assert_eq!(error, Error::PropertyNotHere),
+                Err(error) => {
+                    assert_eq!(error, Error::BadReason);
+                    assert!(reason >= 0x80);
+                }
             }
         }
         Ok(Packet::Auth(packet @ Auth { reason, properties })) => {

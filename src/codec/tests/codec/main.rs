@@ -7,4 +7,5 @@ mod outgoing;
 mod properties;
 mod receiver;
 mod support;
+mod tables;
 mod topics;

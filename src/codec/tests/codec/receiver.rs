@@ -304,6 +304,7 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
                 qos: QoS::ExactlyOnce,
                 pid: Some(pid(77)),
                 topic: topic.as_bytes(),
+                alias: None,
                 properties: Properties::EMPTY,
                 payload_len: payload.len(),
             };
