@@ -3,6 +3,7 @@
 import pytest
 from fixtures.client import end
 from fixtures.peer import encode, varint
+from fixtures.v5 import accept, connected, publish, start
 
 # Prints what comes.
 RECEIVE = """
@@ -15,28 +16,6 @@ RECEIVE = """
         print("connected")
         await told()
 """
-
-
-def start(clients, server, script, *args, config=None, **how):
-    return clients.start(server, script, *args, config={"mqttv5": True, **(config or {})}, **how)
-
-
-def accept(peer, announced=""):
-    """The next connection, accepted with these properties."""
-    c = peer.accept()
-    c.accept_connect(f"20 # 00 00 # {announced}")
-    return c
-
-
-def connected(clients, peer, script, *args, announced="", **how):
-    p = start(clients, peer, script, *args, **how)
-    return p, accept(peer, announced)
-
-
-def publish(c, properties, message="'m'", topic='"t"'):
-    """Send a PUBLISH of QoS 0."""
-    block = encode(properties)
-    c.send(b"\x30" + varint(len(body := encode(topic) + varint(len(block)) + block + encode(message))) + body)
 
 
 # --- properties
