@@ -728,6 +728,23 @@ def test_receive_maximum_after_a_reconnection(clients, peer, what):
     p.kill()
 
 
+@is_open("counts what another connection left")
+def test_receive_maximum_begins_anew(clients, peer):
+    """4.9: with each connection. What waits for its PUBREL since an earlier one takes nothing of it."""
+    config = {**KEEP, "mqttv5_con_props": {0x11: 600, 0x21: 1}}
+    p, c = connected(clients, peer, 5, RECEIVE, config=config)
+    p.expect("connected")
+    publish(c, 5, first=0x34, pid="00 01")
+    c.expect("50 02 00 01")
+    c.close()
+    c = accept(peer, 5, 1)
+    publish(c, 5, "'n'", first=0x34, pid="00 02")
+    c.send("62 02 00 01")
+    c.expect("50 02 00 02")
+    c.expect("70 02 00 01")
+    end(p)
+
+
 @is_open("reason codes are sent however small the maximum packet size is")
 @pytest.mark.parametrize("size, packet, longest", [(4, "62 02 00 01", 4), (4, "50 02 00 01", 4), (2, "d0 01 00", 2)])
 def test_small_maximum_packet_size(clients, peer, size, packet, longest):
@@ -807,7 +824,6 @@ def test_alias_of_an_earlier_connection(clients, peer):
 # --- what was not asked for
 
 
-@is_open("not looked at")
 @pytest.mark.parametrize("properties", ['1f "x"', '26 "k" "v"'])
 def test_problem_information_that_was_not_requested(clients, peer, properties):
     """3.1.2.11.7"""
