@@ -2,10 +2,11 @@
 
 export CARGO_TERM_COLOR ?= never
 SECONDS ?= 60
+INTERVAL ?= 15
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo test conformance check bench fuzz miri sizes dist clean
+.PHONY: help demo test conformance check bench soak fuzz miri sizes dist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,6 +25,9 @@ check: ## formatting, lints, and whether generated files are up to date
 
 bench: ## measure this client beside others in the same run; ARGS="--quick" for a first look
 	@tests/bench/run $(ARGS)
+
+soak: ## keep clients busy for SECONDS=60 while their connections break, every INTERVAL=15 s
+	@tests/soak/run --seconds $(SECONDS) --interval $(INTERVAL) $(ARGS)
 
 fuzz: ## fuzz the codec and the session, SECONDS=60 for each target
 	@tests/fuzz $(SECONDS)

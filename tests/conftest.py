@@ -16,11 +16,15 @@ observers   More of them: observers(broker, version=5, ...).
 clients     Scripts that use the client: clients(server, script, config={...}), see fixtures/client.py.
 proxy       A TCP proxy in front of `broker`: cut(), half_close(end), hold(), swallow(), release(), refuse(), listen(),
             smooth(), `piece`, `pause`, `delay`, `gather`, `rate`, `accepted`. See fixtures/proxy.py.
+certificate A certificate for localhost that nobody else has signed: cert.pem, key.pem and cert.der in tmp_path.
+tls_broker  A broker that has it and speaks TLS.
+probe       The environment for scripts that import probe (tests/device/probe.py): mp(script, env=probe).
 
 Whatever a fixture started ends with the test, also where it fails.
 """
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from fixtures.broker import Broker
@@ -110,3 +114,22 @@ def proxy(broker):
     p = Proxy(broker)
     yield p
     p.close()
+
+
+@pytest.fixture
+def probe():
+    return {"MICROPYPATH": str(Path(__file__).parent / "device")}
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    command = "openssl x509 -in cert.pem -outform DER -out cert.der"
+    subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tls_broker(brokers, tmp_path, certificate):
+    broker = brokers(f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem", start=False)
+    return broker.start()

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 CRATES = ["mqtt-codec", "mqtt-session", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session"]
-STEPS = ["conformance", "rust", "miri", "pytest"]
+STEPS = ["conformance", "rust", "miri", "pytest", "soak"]
+SOAK_SECONDS = 90
 
 started = time.monotonic()
 printing = threading.Lock()
@@ -111,6 +112,14 @@ class Conformance(Step):
         self.notes += re.findall(r"^.* statements: .*", self.output, re.M)
 
 
+class Soak(Step):
+    """Waits most of the time, and prints as its last line what the tests print."""
+
+    def count(self):
+        if result := re.search(r"^(\d+) passed, (\d+) failed$", self.output, re.M):
+            self.passed, self.failed = map(int, result.groups())
+
+
 class Absent(Step):
     """A step this machine cannot run."""
 
@@ -157,6 +166,11 @@ def main():
     if "miri" in only:
         lanes += [[step] for step in miri()]
 
+    # one that needs no core of its own runs beside them
+    beside = []
+    if "soak" in only:
+        beside.append(Soak(f"soak, {SOAK_SECONDS} s", ROOT / "tests" / "soak" / "run", "--seconds", SOAK_SECONDS))
+
     waiting = queue.SimpleQueue()
     for lane in lanes:
         waiting.put(lane)
@@ -169,13 +183,13 @@ def main():
         except queue.Empty:
             pass
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
+    threads = [threading.Thread(target=work) for _ in range(2)] + [threading.Thread(target=step.run) for step in beside]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
 
-    steps = [step for lane in lanes for step in lane]
+    steps = [step for lane in lanes for step in lane] + beside
     print()
     for step in steps:
         print(f"{step.name:40} {'not run' if isinstance(step, Absent) else step.outcome()}")
