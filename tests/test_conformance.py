@@ -353,6 +353,35 @@ def test_wrong_topic_of_the_will(mp, version, topic):
     assert mp(script).lines == ["refused"]
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        "{0x18: [1, 1]}",
+        "{0x01: [1, 1]}",
+        "{0x02: [1, 1]}",
+        "{0x03: ['a', 'b']}",
+        "{0x08: ['a', 'b']}",
+        "{0x09: [b'a', b'b']}",
+        "{0x08: 'a/+'}",
+        "{0x01: 2}",
+        "{0x11: 1}",
+        "{0x23: 1}",
+        "{0x26: {'k': b'\\xff'}}",
+    ],
+)
+def test_wrong_properties_of_the_will(mp, properties):
+    script = f"""
+        from mqtt_as import MQTTClient
+        MQTTClient({{"server": "localhost", "mqttv5": True, "will": ("t", "m", False, 0, {{0x18: 5}})}})
+        try:
+            MQTTClient({{"server": "localhost", "mqttv5": True, "will": ("t", "m", False, 0, {properties})}})
+            print("taken")
+        except (ValueError, TypeError):
+            print("refused")
+    """
+    assert mp(script).lines == ["refused"]
+
+
 @is_open("proceeds with a session that it knows nothing of")
 def test_session_nobody_knows_of(clients, peer):
     """3.2.2.1.1: who has no session state does not take up a session."""
@@ -728,6 +757,38 @@ def test_receive_maximum_after_a_reconnection(clients, peer, what):
     p.kill()
 
 
+@pytest.mark.parametrize("first", [0x32, 0x34])
+def test_receive_maximum_of_the_client(clients, peer, first):
+    """3.3.4: more than that, and the server is told."""
+    p, c = connected(clients, peer, 5, RECEIVE, config={"mqttv5_con_props": {0x21: 2}})
+    p.expect("connected")
+    for n in (1, 2):
+        publish(c, 5, first=0x34, pid=f"00 0{n}")
+        c.expect(f"50 02 00 0{n}")
+    publish(c, 5, first=0x3C, pid="00 02")  # none more
+    c.expect("50 02 00 02")
+    publish(c, 5, "'many'", first=first, pid="00 03")
+    c.expect("e0 01 93")
+    assert c.closed() == b""
+    accept(peer)
+    assert "many" not in end(p).out
+
+
+@pytest.mark.parametrize("config", [{"max_packet": 100}, {"mqttv5_con_props": {0x27: 100}}])
+def test_maximum_packet_size_of_the_client(clients, peer, config):
+    """3.1.2.11.4"""
+    p = clients.start(peer, RECEIVE, config=settings(5, config))
+    c = peer.accept()
+    assert encode("27 00 00 00 64") in c.accept_connect("20 03 00 00 00")
+    p.expect("connected")
+    for size in (94, 95):  # 100 bytes, 101
+        publish(c, 5, f"'{'x' * size}'")
+    c.expect("e0 01 95")
+    assert c.closed() == b""
+    accept(peer)
+    assert end(p).out.count("message") == 1
+
+
 @is_open("counts what another connection left")
 def test_receive_maximum_begins_anew(clients, peer):
     """4.9: with each connection. What waits for its PUBREL since an earlier one takes nothing of it."""
@@ -819,6 +880,213 @@ def test_alias_of_an_earlier_connection(clients, peer):
     except TimeoutError:
         pass
     p.kill()
+
+
+@is_open("the client does not know what the application has set")
+def test_aliases_of_the_application_beside_automatic_ones(clients, peer):
+    """What the one sets, the other must not take for its own: the message would go to another topic."""
+    script = """
+        async def main(client):
+            await client.connect()
+            await client.publish("t", "1")
+            await client.publish("x", "2", properties={0x23: 1})
+            await client.publish("t", "3")
+            await told()
+    """
+    p, c = connected(clients, peer, 5, script, config={"topic_aliases": 2}, announced="22 00 02")
+    topics = {}
+    for n in range(3):
+        packet = c.packet()
+        length = packet[3]
+        topic, block = packet[4 : 4 + length], packet[5 + length :]
+        alias = block[:3] if block[:1] == b"\x23" else None
+        topics[alias] = topic or topics[alias]
+        assert topics[alias] == (b"x" if n == 1 else b"t")
+    p.kill()
+
+
+def test_automatic_aliases_begin_anew(clients, peer):
+    """3.3.2.3.4: with each connection, those sent too; what is sent again brings its topic with it."""
+    script = """
+        async def main(client):
+            await client.connect()
+            await client.publish("t", "1")
+            await outcome(client.publish("t", "2", qos=1))
+            await client.publish("t", "3")
+    """
+    p, c = connected(clients, peer, 5, script, config={**KEEP, "topic_aliases": 2}, announced="22 00 01")
+    c.expect("30 # \"t\" 03 23 00 01 '1'")
+    n = pid(b"\x30___" + c.expect("32 # \"\" .. .. 03 23 00 01 '2'")[3:])
+    c.close()
+    c = accept(peer, 5, 1, "22 00 01")
+    c.expect(b"\x3a\x0a\0\1t" + n + encode("03 23 00 01 '2'"))
+    c.send(b"\x40\x02" + n)
+    c.expect("30 # \"\" 03 23 00 01 '3'")
+    end(p)
+
+
+# --- authentication (3.15, 4.12)
+
+AUTH = """
+    async def auth(reason, properties):
+        print("auth", reason, properties)
+        if reason is None:
+            return {0x15: "other", 0x16: b"first"}
+        if reason:
+            return {0x15: "other", 0x16: b"next"}
+        if (await told()) == b"no":
+            raise ValueError("not content")
+    config["auth_coro"] = auth
+    config["mqttv5_con_props"] = {0x15: "m", 0x21: 5}
+"""
+
+
+def test_authentication(clients, peer):
+    """Nothing but AUTH before CONNACK (3.1.2.11.9), with reason code 0x18 and the method of CONNECT (4.12)."""
+    script = (
+        AUTH
+        + """
+    async def main(client):
+        asyncio.create_task(client.publish("t", "m"))
+        await client.connect()
+        await client.reauthenticate()
+        print("done")
+        await told()
+"""
+    )
+    p = clients.start(peer, script, config={"mqttv5": True})
+    c = peer.accept()
+    connect = c.expect("10 # *")
+    block = connect[13 : 13 + connect[12]]
+    assert encode('15 "m"') in block and encode('16 "first"') in block and b"other" not in connect
+    for _ in range(2):
+        c.quiet(0.2)
+        c.send('f0 # 18 # 15 "m" 16 "challenge"')
+        packet = c.expect("f0 # 18 *")
+        assert packet[4:] in (encode('15 "m" 16 "next"'), encode('16 "next" 15 "m"'))
+    c.quiet(0.2)
+    c.send('20 # 00 00 # 15 "m"')
+    p.send("content")
+    seen = [c.packet() for _ in range(2)]
+    again = next(packet for packet in seen if packet[0] == 0xF0)  # 4.12.1: the same method
+    assert again[2] == 0x19 and again[4:] in (encode('15 "m" 16 "first"'), encode('16 "first" 15 "m"'))
+    c.send('f0 # 00 # 15 "m"')
+    p.send("content")
+    p.expect("done")
+    end(p)
+
+
+@pytest.mark.parametrize("moment", ["connecting", "later"])
+def test_failed_authentication(clients, peer, moment):
+    """It ends the connection (4.12.1)."""
+    script = (
+        AUTH
+        + """
+    async def main(client):
+        print("connect", await outcome(client.connect()))
+        print("again", await outcome(client.reauthenticate()))
+        await told()
+"""
+    )
+    p = clients.start(peer, script, config={"mqttv5": True})
+    c = peer.accept()
+    c.accept_connect('20 # 00 00 # 15 "m"')
+    if moment == "later":
+        p.send("content")
+        c.expect("f0 # 19 *")
+        c.send('f0 # 00 # 15 "m"')
+    p.send("no")
+    assert c.closed()[:1] in (b"", b"\xe0")
+    p.kill()
+
+
+def test_authentication_by_another_method(clients, peer):
+    """4.12: the server keeps to that of CONNECT."""
+    p = clients.start(peer, AUTH + "    async def main(client):\n        await client.connect()", config={"mqttv5": True})
+    c = peer.accept()
+    c.accept_connect('f0 # 18 # 15 "n"')
+    assert c.closed() == b""
+    p.kill()
+
+
+def test_no_authentication(clients, peer):
+    """4.12: no AUTH where CONNECT had no method."""
+    script = """
+        async def main(client):
+            await client.connect()
+            print("again", await outcome(client.reauthenticate()))
+            await client.publish("t", "end")
+            await told()
+    """
+    p, c = connected(clients, peer, 5, script)
+    c.expect("30 # \"t\" 00 'end'")
+    p.expect("^again ValueError")
+    end(p)
+
+
+# --- DISCONNECT (3.14)
+
+
+@is_open("sent however long it is")
+@pytest.mark.parametrize("properties", ["{0x1f: 'x' * 100}", "{0x26: {'k': 'v' * 100}}"])
+@pytest.mark.parametrize("packet", ["DISCONNECT", "AUTH"])
+def test_long_control_packets(clients, peer, packet, properties):
+    """3.14.2.2.3, 3.15.2.2.4, 3.2.2.3.6: they keep to the server's maximum packet size too."""
+    script = f"""
+        async def auth(reason, properties):
+            return {properties} if connected else {{}}
+        connected = False
+        config["mqttv5_con_props"] = {{0x15: "m"}}
+        config["auth_coro"] = auth
+
+        async def main(client):
+            global connected
+            await client.connect()
+            connected = True
+            if "{packet}" == "AUTH":
+                await outcome(client.reauthenticate())
+            else:
+                try:
+                    await client.disconnect(4, {properties})
+                except Exception as e:
+                    print(e)
+            await told()
+    """
+    p = clients.start(peer, script, config={"mqttv5": True})
+    c = accept(peer, 5, 0, '27 00 00 00 20 15 "m"')
+    c.sock.settimeout(1)
+    try:
+        data = c.sock.recv(1000)
+    except TimeoutError:
+        data = b""
+    p.kill()
+    assert len(data) <= 32
+
+
+@pytest.mark.parametrize(
+    "reason, properties, error",
+    [
+        (4, "{0x11: 5}", "ValueError"),  # CONNECT had none
+        (0, "{0x1f: ['a', 'b']}", "ValueError"),
+        (0, "{0x1c: 'elsewhere'}", "ValueError"),
+        (0, "{0x01: 1}", "ValueError"),
+        (1, "None", "ValueError"),
+        (0x8B, "None", "ValueError"),
+        (256, "None", "ValueError"),
+    ],
+)
+def test_wrong_disconnect(clients, peer, reason, properties, error):
+    script = f"""
+        async def main(client):
+            await client.connect()
+            print("raised", await outcome(client.disconnect({reason}, {properties})))
+            await client.publish("t", "end")
+            await told()
+    """
+    p, c = connected(clients, peer, 5, script, config={"mqttv5_con_props": {}})
+    c.expect("30 # \"t\" 00 'end'")
+    p.expect(f"^raised {error}")
+    end(p)
 
 
 # --- what was not asked for
