@@ -280,9 +280,10 @@ fn publish_with_alias() {
 #[test]
 fn property_length_with_alias() {
     // a property of 124 bytes and an alias have a length of one byte still
-    for len in [
+    let lengths = [
         0, 5, 123, 124, 125, 127, 128, 16_380, 16_381, 16_383, 16_384,
-    ] {
+    ];
+    for len in lengths.into_iter().filter(affordable) {
         for (alias, topic) in [(1, &b"topic"[..]), (0x102, b""), (65535, b"")] {
             let before = match len {
                 0 => vec![],
@@ -568,7 +569,7 @@ fn options() {
             (V5, b"$shared/g/a", v5),
         ] {
             // each of several is looked at
-            for at in 0..3 {
+            for at in if cfg!(miri) { 1..2 } else { 0..3 } {
                 let mut filters: [(&[u8], u8); 3] = [(b"b/+", 0), (b"c", 1), (b"#", 2)];
                 filters[at] = (filter, options);
                 let body = |with_options: bool| {
