@@ -6,16 +6,20 @@ INTERVAL ?= 15
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo test conformance check bench soak fuzz miri sizes dist clean
+.PHONY: help demo test test-brokers conformance check bench soak fuzz miri sizes dist clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## run a client through a broker outage on this computer; needs python3, rustup and make only
 	@examples/demo/run
 
 test: ## install what the tests need and run all of them; ARGS="--only pytest -- -k name" for some
 	@tests/run $(ARGS)
+
+test-brokers: ## run the client with another broker than mosquitto (ejabberd, got without root) and with foreign clients
+	@tests/ejabberd
+	@tests/run --only pytest -- tests/test_brokers.py tests/test_interop.py
 
 conformance: ## check the table of what MQTT demands and which test shows it, count it
 	@tests/conformance

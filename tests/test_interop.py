@@ -151,8 +151,8 @@ def test_many_from_mosquitto_pub(start, pub):
     """A message to each line of its input."""
     p = start(SUBSCRIBE, "t")
     p.expect("^granted 2")
-    lines = [str(n).encode() for n in range(1000)]
-    for qos in range(3):
+    for qos, count in ((0, 1000), (1, 1000), (2, 100)):
+        lines = [str(n).encode() for n in range(count)]
         pub("t", "-l", qos=qos, input=b"\n".join(lines) + b"\n")
         assert [message(p)[1] for _ in lines] == lines
     end(p)
@@ -232,8 +232,8 @@ def test_properties_to_mosquitto_sub(start, sub):
     """
     s = sub("t", "-D", "subscribe", "subscription-identifier", "268435455")
     p = start(script)
-    for _ in range(3):
-        got = s.message()[4]
+    for m in [m for m in (s.message() for _ in range(4)) if m[1] == b"m"]:  # they may overtake each other
+        got = m[4]
         assert 3590 <= got.pop("message-expiry-interval") <= 3600
         assert got.pop("user-properties") == [("k", "1"), ("k", "2"), ("ü", "")]
         assert got == {
@@ -243,7 +243,6 @@ def test_properties_to_mosquitto_sub(start, sub):
             "correlation-data": "a-b",
             "subscription-identifier": 268435455,
         }
-    s.message()
     # kept with the message
     got = sub("t").message()
     assert got[3] and got[4].pop("message-expiry-interval") <= 3600 and got[4] == {"user-properties": [("k", "v")]}
