@@ -1,6 +1,4 @@
-use crate::reader::Reader;
-use crate::reason::Carrier;
-use crate::{Error, Pid, Place, Properties, Version};
+use crate::{Pid, Version};
 
 /// The four acknowledgements of a PUBLISH; the numbers are those of the packet types (2.1.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,49 +12,6 @@ pub enum AckKind {
     Pubrel = 6,
     /// Answer to PUBREL (3.7)
     Pubcomp = 7,
-}
-
-impl AckKind {
-    fn carrier(self) -> Carrier {
-        match self {
-            AckKind::Puback | AckKind::Pubrec => Carrier::Puback,
-            AckKind::Pubrel | AckKind::Pubcomp => Carrier::Pubrel,
-        }
-    }
-}
-
-/// PUBACK, PUBREC, PUBREL or PUBCOMP (3.4 to 3.7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ack<'a> {
-    /// Which of the four.
-    pub kind: AckKind,
-    /// The packet identifier of the PUBLISH.
-    pub pid: Pid,
-    /// Reason code; always 0 in 3.1.1, which has none. 0x80 and above is a failure.
-    pub reason: u8,
-    /// MQTT 5 only.
-    pub properties: Properties<'a>,
-}
-
-impl<'a> Ack<'a> {
-    pub(crate) fn parse(
-        version: Version,
-        kind: AckKind,
-        r: &mut Reader<'a>,
-    ) -> Result<Self, Error> {
-        let pid = r.pid();
-        let (reason, properties) = match version {
-            Version::V3 => (0, Properties::EMPTY),
-            Version::V5 => r.reason(kind.carrier(), Place::Ack),
-        };
-        r.finish()?;
-        Ok(Ack {
-            kind,
-            pid,
-            reason,
-            properties,
-        })
-    }
 }
 
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP without properties, at the front of `out`: 4 bytes in 3.1.1, where `reason` is

@@ -1,43 +1,22 @@
 use crate::encode::Body;
 use crate::header::PacketType;
-use crate::reader::Reader;
 use crate::writer::Writer;
-use crate::{Error, Place, Properties, Version};
+use crate::{Error, Properties, Version};
 
-/// AUTH (3.15), MQTT 5 only.
+/// AUTH (3.15) to the server, MQTT 5 only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Auth<'a> {
-    /// [`Auth::SUCCESS`] from the server, [`Auth::RE_AUTHENTICATE`] from the client, [`Auth::CONTINUE`] from
-    /// both (3.15.2.1).
+    /// [`Auth::CONTINUE`] or [`Auth::RE_AUTHENTICATE`] (3.15.2.1).
     pub reason: u8,
-    /// Of [`Place::Auth`], with an authentication method. A success may do without any.
+    /// Of [`crate::Place::Auth`], with an authentication method.
     pub properties: Properties<'a>,
 }
 
-impl<'a> Auth<'a> {
-    /// Authentication has succeeded.
-    pub const SUCCESS: u8 = 0;
+impl Auth<'_> {
     /// Another step of the authentication.
     pub const CONTINUE: u8 = 0x18;
     /// Authentication starts anew, on a connection that is up.
     pub const RE_AUTHENTICATE: u8 = 0x19;
-
-    pub(crate) fn parse(r: &mut Reader<'a>) -> Result<Self, Error> {
-        // only success may leave out the rest, and then all of it
-        if r.is_empty() {
-            return Ok(Auth {
-                reason: Auth::SUCCESS,
-                properties: Properties::EMPTY,
-            });
-        }
-        let reason = r.u8();
-        if !matches!(reason, Auth::SUCCESS | Auth::CONTINUE) {
-            r.fail(Error::BadReason);
-        }
-        let properties = r.properties(Version::V5, Place::Auth);
-        r.finish()?;
-        Ok(Auth { reason, properties })
-    }
 }
 
 impl Body for Auth<'_> {

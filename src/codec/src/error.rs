@@ -47,6 +47,8 @@ pub enum Error {
     DuplicateProperty = 21,
     /// A property has a value outside its range, 0 or a byte other than 0 and 1 for instance (2.2.2.2).
     PropertyValue = 22,
+    /// Topic alias 0 (3.3.2.3.4).
+    TopicAlias = 24,
     /// Authentication data without a method, or an AUTH without one (3.1.2.11.10, 3.15.2.2.2).
     NoAuthMethod = 23,
 
@@ -105,6 +107,7 @@ impl Error {
             | Error::PropertyValue
             | Error::NoAuthMethod => 0x82,
             Error::WildcardInTopic => 0x90,
+            Error::TopicAlias => 0x94,
             Error::PacketTooLarge => 0x95,
             _ => 0x83,
         }

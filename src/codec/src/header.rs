@@ -7,7 +7,8 @@ pub const PINGREQ: [u8; 2] = [PacketType::Pingreq as u8, 0];
 /// The packet types (2.1.2) as they stand in the first byte, with the flags each demands (2.1.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(crate) enum PacketType {
+#[allow(missing_docs, reason = "the names of the specification")]
+pub enum PacketType {
     Connect = 0x10,
     Connack = 0x20,
     Publish = 0x30,
@@ -28,7 +29,7 @@ pub(crate) enum PacketType {
 impl PacketType {
     /// The type of a packet a client may receive, by the first byte. Checks the flags too, so that a bad packet
     /// is known before its body has come.
-    pub fn received(version: Version, first: u8) -> Result<PacketType, Error> {
+    pub(crate) fn received(version: Version, first: u8) -> Result<PacketType, Error> {
         let packet_type = match first >> 4 {
             2 => PacketType::Connack,
             3 => return PacketType::publish(first),

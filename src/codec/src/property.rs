@@ -253,7 +253,10 @@ impl Checker {
         if self.has_seen(property.id) && !repeats {
             return Err(Error::DuplicateProperty);
         }
-        check_value(property.kind, value)?;
+        check_value(property.kind, value).map_err(|error| match property.id {
+            TOPIC_ALIAS => Error::TopicAlias,
+            _ => error,
+        })?;
         *self.word(property.id) |= 1 << (property.id & 31);
         Ok(())
     }

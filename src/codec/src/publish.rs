@@ -3,56 +3,11 @@ use core::num::NonZeroU16;
 use crate::encode::{Body, measure};
 use crate::header::PacketType;
 use crate::property::TOPIC_ALIAS;
-use crate::reader::Reader;
 use crate::writer::Writer;
-use crate::{Error, Pid, Place, Properties, QoS, Version};
+use crate::{Error, Pid, Properties, QoS, Version};
 
 const RETAIN: u8 = 1;
 const DUP: u8 = 8;
-
-/// PUBLISH (3.3) from the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Publish<'a> {
-    /// Sent before, perhaps.
-    pub dup: bool,
-    /// A retained message, sent because of a new subscription.
-    pub retain: bool,
-    /// Quality of service.
-    pub qos: QoS,
-    /// The packet identifier if QoS is 1 or 2.
-    pub pid: Option<Pid>,
-    /// UTF-8 without wildcards; empty only in MQTT 5 and with a topic alias.
-    pub topic: &'a [u8],
-    /// MQTT 5 only.
-    pub properties: Properties<'a>,
-    /// The message.
-    pub payload: &'a [u8],
-}
-
-impl<'a> Publish<'a> {
-    pub(crate) fn parse(version: Version, first: u8, r: &mut Reader<'a>) -> Result<Self, Error> {
-        let qos = QoS::from_bits(first >> 1 & 3).ok_or(Error::BadQos)?;
-        let topic = r.topic();
-        let pid = match qos {
-            QoS::AtMostOnce => None,
-            _ => Some(r.pid()),
-        };
-        let properties = r.properties(version, Place::PublishIn);
-        if topic.is_empty() && properties.get(TOPIC_ALIAS).is_none() {
-            r.fail(Error::EmptyTopic);
-        }
-        r.result()?;
-        Ok(Publish {
-            dup: first & DUP != 0,
-            retain: first & RETAIN != 0,
-            qos,
-            pid,
-            topic,
-            properties,
-            payload: r.rest(),
-        })
-    }
-}
 
 /// PUBLISH (3.3) to the server, all but the payload: `len` and `encode` concern the bytes before it, and
 /// `payload_len` bytes must follow them.
@@ -72,7 +27,7 @@ pub struct PublishHead<'a> {
     pub topic: &'a [u8],
     /// A topic alias (3.3.2.3.4) besides the properties, which must not have one then. MQTT 5 only.
     pub alias: Option<NonZeroU16>,
-    /// Of [`Place::PublishOut`]; empty in 3.1.1.
+    /// Of [`crate::Place::PublishOut`]; empty in 3.1.1.
     pub properties: Properties<'a>,
     /// Length of the payload in bytes, at most 268435455 less what else there is.
     pub payload_len: usize,

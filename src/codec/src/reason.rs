@@ -15,6 +15,8 @@ pub(crate) enum Carrier {
     DisconnectIn = 32,
     /// DISCONNECT from the client
     DisconnectOut = 64,
+    /// AUTH from the server
+    AuthIn = 128,
 }
 
 const CONNACK: u8 = Carrier::Connack as u8;
@@ -23,17 +25,19 @@ const PUBREL: u8 = Carrier::Pubrel as u8;
 const SUBACK: u8 = Carrier::Suback as u8;
 const UNSUBACK: u8 = Carrier::Unsuback as u8;
 const DISC_IN: u8 = Carrier::DisconnectIn as u8;
+const AUTH_IN: u8 = Carrier::AuthIn as u8;
 const DISC: u8 = DISC_IN | Carrier::DisconnectOut as u8;
 
-/// Each reason code and the packets that may carry it. AUTH has its own (3.15.2.1).
+/// Each reason code and the packets that may carry it.
 #[rustfmt::skip]
-static TABLE: [(u8, u8); 41] = [
-    (0x00, CONNACK | PUBACK | PUBREL | SUBACK | UNSUBACK | DISC), // success
+static TABLE: [(u8, u8); 42] = [
+    (0x00, CONNACK | PUBACK | PUBREL | SUBACK | UNSUBACK | DISC | AUTH_IN), // success
     (0x01, SUBACK),                                    // granted QoS 1
     (0x02, SUBACK),                                    // granted QoS 2
     (0x04, Carrier::DisconnectOut as u8),              // disconnect with will message
     (0x10, PUBACK),                                    // no matching subscribers
     (0x11, UNSUBACK),                                  // no subscription existed
+    (0x18, AUTH_IN),                                   // continue authentication
     (0x80, CONNACK | PUBACK | SUBACK | UNSUBACK | DISC), // unspecified error
     (0x81, CONNACK | DISC),                            // malformed packet
     (0x82, CONNACK | DISC),                            // protocol error

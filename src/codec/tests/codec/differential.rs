@@ -253,11 +253,15 @@ proptest! {
         let packet = [encode(&head).unwrap(), payload.clone()].concat();
         let written = theirs!(theirs);
         prop_assert_eq!(&packet, &written);
-        let Packet::Publish(parsed) = parse(V3, &written).unwrap() else { panic!() };
-        prop_assert_eq!(
-            (parsed.topic, parsed.payload, parsed.pid, parsed.qos, parsed.dup, parsed.retain),
-            (topic.as_bytes(), &payload[..], head.pid, head.qos, dup, retain)
-        );
+        prop_assert_eq!(see(V3, &written), Ok(Seen {
+            dup,
+            retain,
+            qos: head.qos,
+            pid: head.pid,
+            topic: topic.as_bytes(),
+            payload: &payload,
+            ..bare(PacketType::Publish)
+        }));
     }
 
     #[test]
@@ -319,11 +323,17 @@ proptest! {
         }
         let identified = theirs.properties.is_some();
         let written = theirs!(theirs);
-        let Packet::Publish(parsed) = parse(V5, &written).unwrap() else { panic!() };
-        prop_assert_eq!(
-            (parsed.topic, parsed.payload, parsed.pid, parsed.qos, parsed.dup, parsed.retain),
-            (topic.as_bytes(), &payload[..], head.pid, head.qos, dup, retain)
-        );
+        let parsed = see(V5, &written).unwrap();
+        prop_assert_eq!(parsed, Seen {
+            dup,
+            retain,
+            qos: head.qos,
+            pid: head.pid,
+            topic: topic.as_bytes(),
+            properties: parsed.properties,
+            payload: &payload,
+            ..bare(PacketType::Publish)
+        });
         let subscriptions = subscriptions
             .iter()
             .filter(|_| identified)
@@ -439,14 +449,14 @@ proptest! {
             .map(|&(qos, failed)| if failed { 0x80 } else { qos })
             .collect();
         let given = [(0x1F, string(&reason))];
+        let suback = Seen { pid: Some(pid(id)), payload: &codes, ..bare(PacketType::Suback) };
 
         let theirs = v4::SubAck::new(id, granted.iter().map(|&(qos, failed)| match failed {
             true => v4::SubscribeReasonCode::Failure,
             false => v4::SubscribeReasonCode::Success(their_qos(qos)),
         }).collect());
         let written = theirs!(theirs);
-        let Packet::Suback(suback) = parse(V3, &written).unwrap() else { panic!() };
-        prop_assert_eq!((suback.unsuback, suback.pid.get(), suback.codes), (false, id, &codes[..]));
+        prop_assert_eq!(see(V3, &written), Ok(suback));
 
         let theirs = v5::SubAck {
             pkid: id,
@@ -462,13 +472,13 @@ proptest! {
             }),
         };
         let written = theirs!(theirs);
-        let Packet::Suback(suback) = parse(V5, &written).unwrap() else { panic!() };
-        prop_assert_eq!((suback.unsuback, suback.pid.get(), suback.codes), (false, id, &codes[..]));
-        same(Place::Ack, suback.properties, &given, &user_pairs);
+        let parsed = see(V5, &written).unwrap();
+        prop_assert_eq!(parsed, Seen { properties: parsed.properties, ..suback });
+        same(Place::Ack, parsed.properties, &given, &user_pairs);
 
         let written = theirs!(v4::UnsubAck::new(id));
-        let Packet::Suback(suback) = parse(V3, &written).unwrap() else { panic!() };
-        prop_assert_eq!((suback.unsuback, suback.pid.get(), suback.codes), (true, id, &[][..]));
+        let unsuback = Seen { pid: Some(pid(id)), ..bare(PacketType::Unsuback) };
+        prop_assert_eq!(see(V3, &written), Ok(unsuback));
 
         let theirs = v5::UnsubAck {
             pkid: id,
@@ -483,12 +493,13 @@ proptest! {
             }),
         };
         let written = theirs!(theirs);
-        let Packet::Suback(suback) = parse(V5, &written).unwrap() else { panic!() };
-        prop_assert_eq!(
-            (suback.unsuback, suback.pid.get(), suback.codes),
-            (true, id, &[0, 0x11, 0x8F][..])
-        );
-        same(Place::Ack, suback.properties, &given, &user_pairs);
+        let parsed = see(V5, &written).unwrap();
+        prop_assert_eq!(parsed, Seen {
+            properties: parsed.properties,
+            payload: &[0, 0x11, 0x8F],
+            ..unsuback
+        });
+        same(Place::Ack, parsed.properties, &given, &user_pairs);
     }
 
     #[test]
@@ -501,10 +512,10 @@ proptest! {
         texts in (of(text()), of(text()), of(text()), of(text())),
         (auth, user_pairs) in (of((text(), bytes(20))), pairs()),
     ) {
+        let connack = Seen { session_present, ..bare(PacketType::Connack) };
         let theirs = v4::ConnAck::new(v4::ConnectReturnCode::Success, session_present);
         let written = theirs!(theirs);
-        let Packet::Connack(connack) = parse(V3, &written).unwrap() else { panic!() };
-        prop_assert_eq!((connack.session_present, connack.reason), (session_present, 0));
+        prop_assert_eq!(see(V3, &written), Ok(connack));
 
         let (expiry, receive_maximum, packet_size, aliases, keep_alive) = numbers;
         let (max_qos, retain, wildcards, identifiers, shared) = flags;
@@ -535,9 +546,9 @@ proptest! {
             }),
         };
         let written = theirs!(theirs);
-        let Packet::Connack(connack) = parse(V5, &written).unwrap() else { panic!() };
-        prop_assert_eq!((connack.session_present, connack.reason), (session_present, 0));
-        same(Place::Connack, connack.properties, &[
+        let parsed = see(V5, &written).unwrap();
+        prop_assert_eq!(parsed, Seen { properties: parsed.properties, ..connack });
+        same(Place::Connack, parsed.properties, &[
             (0x11, expiry.map(Value::U32)),
             (0x21, receive_maximum.map(Value::U16)),
             (0x24, max_qos.map(Value::Byte)),
@@ -562,21 +573,18 @@ proptest! {
         let mut out = [0; 5];
         let mut ours =
             |version, kind, reason| ack(version, kind, pid(id), reason, &mut out).to_vec();
-        let parsed = |version, bytes: &[u8]| match parse(version, bytes) {
-            Ok(Packet::Ack(ack)) => (ack.kind, ack.pid.get(), ack.reason),
-            other => panic!("{other:?}"),
-        };
+        let plain = |packet_type| Seen { pid: Some(pid(id)), ..bare(packet_type) };
         use AckKind::*;
-        for (kind, theirs) in [
-            (Puback, theirs!(v4::PubAck::new(id))),
-            (Pubrec, theirs!(v4::PubRec::new(id))),
-            (Pubrel, theirs!(v4::PubRel::new(id))),
-            (Pubcomp, theirs!(v4::PubComp::new(id))),
+        for (kind, packet_type, theirs) in [
+            (Puback, PacketType::Puback, theirs!(v4::PubAck::new(id))),
+            (Pubrec, PacketType::Pubrec, theirs!(v4::PubRec::new(id))),
+            (Pubrel, PacketType::Pubrel, theirs!(v4::PubRel::new(id))),
+            (Pubcomp, PacketType::Pubcomp, theirs!(v4::PubComp::new(id))),
         ] {
             prop_assert_eq!(&ours(V3, kind, 0), &theirs);
             prop_assert_eq!(&ours(V5, kind, 0), &theirs);
-            prop_assert_eq!(parsed(V3, &theirs), (kind, id, 0));
-            prop_assert_eq!(parsed(V5, &theirs), (kind, id, 0));
+            prop_assert_eq!(see(V3, &theirs), Ok(plain(packet_type)));
+            prop_assert_eq!(see(V5, &theirs), Ok(plain(packet_type)));
         }
         prop_assert_eq!(
             read_by_them!(v5, ours(V5, Puback, 0x97)),
@@ -604,8 +612,12 @@ proptest! {
             }),
         };
         let written = theirs!(theirs);
-        let Packet::Ack(parsed) = parse(V5, &written).unwrap() else { panic!() };
-        prop_assert_eq!((parsed.kind, parsed.pid.get(), parsed.reason), (Puback, id, 0x87));
+        let parsed = see(V5, &written).unwrap();
+        prop_assert_eq!(parsed, Seen {
+            reason: 0x87,
+            properties: parsed.properties,
+            ..plain(PacketType::Puback)
+        });
         same(Place::Ack, parsed.properties, &[(0x1F, string(&reason))], &user_pairs);
     }
 
@@ -641,8 +653,12 @@ proptest! {
             properties.server_reference = server.clone();
         }
         let written = theirs!(theirs);
-        let Packet::Disconnect(parsed) = parse(V5, &written).unwrap() else { panic!() };
-        prop_assert_eq!(parsed.reason, 0x9D);
+        let parsed = see(V5, &written).unwrap();
+        prop_assert_eq!(parsed, Seen {
+            reason: 0x9D,
+            properties: parsed.properties,
+            ..bare(PacketType::Disconnect)
+        });
         let given = [(0x1C, string(&server)), (0x1F, string(&reason))];
         same(Place::DisconnectIn, parsed.properties, &given, &user_pairs);
     }
@@ -651,7 +667,8 @@ proptest! {
 #[test]
 fn pings() {
     assert_eq!(theirs!(v4::PingReq), PINGREQ[..]);
-    assert_eq!(parse(V3, &theirs!(v4::PingResp)), Ok(Packet::Pingresp));
+    let theirs = theirs!(v4::PingResp);
+    assert_eq!(see(V3, &theirs), Ok(bare(PacketType::Pingresp)));
     let ours = encode(&(V3, Disconnect::NORMAL)).unwrap();
     assert_eq!(theirs!(v4::Disconnect), ours);
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod differential;
+mod fields;
 mod incoming;
 mod outgoing;
 mod properties;

@@ -1,7 +1,8 @@
 //! What several tests use.
+use crate::fields;
 use mqtt_codec::{
-    Encode, Error, OutOfMemory, Packet, Pid, Place, Properties, PropertyWriter, Storage, Value,
-    Version,
+    Encode, Error, OutOfMemory, Packet, PacketType, Pid, Place, Properties, PropertyWriter, QoS,
+    Storage, Value, Version,
 };
 use proptest::prelude::*;
 use std::ops::Range;
@@ -33,10 +34,65 @@ pub fn affordable(len: &usize) -> bool {
     !cfg!(miri) || *len < 1000
 }
 
-/// Parses a whole packet, fixed header included.
+/// Parses a whole packet, fixed header included, and checks what holds for all of them.
 pub fn parse(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Error> {
     let body = bytes.iter().skip(1).position(|&byte| byte < 0x80).unwrap() + 2;
-    Packet::parse(version, bytes[0], &bytes[body..])
+    let (first, body) = (bytes[0], &bytes[body..]);
+    let packet = Packet::parse(version, first, body)?;
+    fields::check(version, first, body, &packet);
+    Ok(packet)
+}
+
+/// All that can be seen of a packet received.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Seen<'a> {
+    pub packet_type: PacketType,
+    pub dup: bool,
+    pub retain: bool,
+    pub qos: QoS,
+    pub session_present: bool,
+    pub reason: u8,
+    pub pid: Option<Pid>,
+    pub topic: &'a [u8],
+    pub properties: Properties<'a>,
+    pub payload: &'a [u8],
+}
+
+/// A packet with no field but its type.
+pub fn bare(packet_type: PacketType) -> Seen<'static> {
+    Seen {
+        packet_type,
+        dup: false,
+        retain: false,
+        qos: QoS::AtMostOnce,
+        session_present: false,
+        reason: 0,
+        pid: None,
+        topic: b"",
+        properties: Properties::EMPTY,
+        payload: b"",
+    }
+}
+
+/// Parses a whole packet, to be compared in all its fields.
+pub fn see(version: Version, bytes: &[u8]) -> Result<Seen<'_>, Error> {
+    let packet = parse(version, bytes)?;
+    Ok(Seen {
+        packet_type: packet.packet_type,
+        dup: packet.dup(),
+        retain: packet.retain(),
+        qos: match packet.packet_type {
+            // has flags, but no QoS
+            PacketType::Pubrel => QoS::AtMostOnce,
+            _ => packet.qos(),
+        },
+        session_present: packet.session_present,
+        reason: packet.reason,
+        pid: packet.pid,
+        topic: packet.topic,
+        properties: packet.properties,
+        payload: packet.payload,
+    })
 }
 
 /// Encodes a packet and checks what is promised for every packet: `len` is the length, nothing behind it is
@@ -79,19 +135,6 @@ pub fn varint(mut value: u32) -> Vec<u8> {
 
 pub fn properties(properties: Properties<'_>) -> Vec<(u8, Value<'_>)> {
     properties.iter().collect()
-}
-
-/// The properties a packet has.
-pub fn carried<'a>(packet: &Packet<'a>) -> Properties<'a> {
-    match packet {
-        Packet::Connack(packet) => packet.properties,
-        Packet::Publish(packet) => packet.properties,
-        Packet::Ack(packet) => packet.properties,
-        Packet::Suback(packet) => packet.properties,
-        Packet::Pingresp => Properties::EMPTY,
-        Packet::Disconnect(packet) => packet.properties,
-        Packet::Auth(packet) => packet.properties,
-    }
 }
 
 /// Encodes properties without any check.
