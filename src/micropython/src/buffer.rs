@@ -1,7 +1,7 @@
 //! Access to the bytes of Python objects.
 
 use crate::table::table;
-use crate::{Exception, Obj};
+use crate::{Exception, Obj, OrRaise};
 use core::ops::{Deref, DerefMut};
 use core::slice;
 use micropython_sys as sys;
@@ -28,6 +28,15 @@ pub fn buffer(object: Obj) -> Result<Buffer, Exception> {
     get(object, sys::MP_BUFFER_READ).ok_or(Exception::Type(
         c"expected str, bytes or an object with the buffer protocol",
     ))
+}
+
+/// As [`buffer`].
+///
+/// # Raises
+/// `TypeError`, for objects without bytes.
+#[inline(never)]
+pub fn bytes_of(object: Obj) -> Buffer {
+    buffer(object).or_raise()
 }
 
 /// The bytes of a `bytearray`, `array` or writable `memoryview`; `TypeError` for other objects.

@@ -4,7 +4,7 @@ use crate::function::signature;
 use crate::gc::allocate;
 use crate::module::{Names, store_all};
 use crate::table::table;
-use crate::{Argument, Exception, Obj};
+use crate::{Argument, Exception, Obj, OrRaise};
 use core::ffi::c_void;
 use core::mem::{needs_drop, offset_of};
 use core::ops::{Deref, DerefMut};
@@ -157,22 +157,26 @@ impl<T: Class> Native<T> {
     }
 
     /// A new object of the class, whose type object is `class`.
-    fn new(class: *const sys::mp_obj_type_t, value: T) -> Result<Self, Exception> {
+    ///
+    /// # Raises
+    /// `MemoryError`, and what `value` raises.
+    #[inline(always)]
+    fn new(class: *const sys::mp_obj_type_t, value: impl FnOnce() -> T) -> Self {
         const {
             assert!(
                 !needs_drop::<T>(),
                 "destructors do not run on the Python heap"
             )
         };
-        let native = allocate::<Object<T>>()?;
+        let native = allocate::<Object<T>>().or_raise();
         // SAFETY: the block is large enough, aligned and ours.
         unsafe {
             native.write(Object {
                 base: sys::mp_obj_base_t { type_: class },
-                value,
+                value: value(),
             })
         };
-        Ok(Self(native))
+        Self(native)
     }
 
     /// The Python object.
@@ -221,7 +225,7 @@ impl<T> DerefMut for Native<T> {
 /// What `class!` makes of a constructor.
 ///
 /// # Raises
-/// What the constructor returns, and `TypeError` if the number of arguments is wrong.
+/// What the constructor raises, and `TypeError` if the number of arguments is wrong.
 ///
 /// # Safety
 /// `class` is the type object of T, and `arguments` points to `n` positional arguments and `n_kw` pairs.
@@ -232,18 +236,14 @@ pub unsafe fn make_new<T: Class, const MIN: usize, const MAX: usize>(
     n: usize,
     n_kw: usize,
     arguments: *const sys::mp_obj_t,
-    new: impl FnOnce(&[Obj]) -> Result<T, Exception>,
+    new: impl FnOnce(&[Obj]) -> T,
 ) -> sys::mp_obj_t {
     // SAFETY: any numbers will do; after the check the number of arguments is in range.
     let arguments = unsafe {
         table!(arg_check_num_sig(n, n_kw, const { signature(MIN, MAX) }));
         crate::function::arguments::<MIN, MAX>(n, arguments)
     };
-    crate::function::finish(
-        new(arguments)
-            .and_then(|value| Native::new(class, value))
-            .map(Native::obj),
-    )
+    Native::new(class, || new(arguments)).obj().raw()
 }
 
 /// What `class!` makes of an `iternext`.
@@ -277,7 +277,7 @@ impl<T: Class> From<Native<T>> for Obj {
 ///
 /// class! {
 ///     Counter {
-///         new(0..=1) = Counter::new;          // fn new(arguments: &[Obj]) -> Result<Counter, Exception>
+///         new(0..=1) = Counter::new;          // fn new(arguments: &[Obj]) -> Counter
 ///         iternext = Counter::next;           // fn next(this: Native<Counter>) -> Result<Option<Obj>, Exception>
 ///         methods {
 ///             add(self, n) = Counter::add;    // fn add(this: Native<Counter>, n: Obj) -> Result<Obj, Exception>

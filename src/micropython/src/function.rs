@@ -1,6 +1,6 @@
 //! Functions that Python can call.
 
-use crate::{Exception, Obj};
+use crate::{Exception, Obj, OrRaise};
 use core::slice;
 use micropython_sys as sys;
 
@@ -42,17 +42,37 @@ impl Argument for Obj {
     }
 }
 
+/// What a function that Python calls gives back: an [`Obj`], or a `Result` of one, whose exception is raised.
+pub trait Outcome {
+    /// The object.
+    ///
+    /// # Raises
+    /// The exception. The caller holds nothing that needs `Drop`. Only the boundary calls this.
+    fn object(self) -> Obj;
+}
+
+impl Outcome for Obj {
+    #[inline(always)]
+    fn object(self) -> Obj {
+        self
+    }
+}
+
+impl Outcome for Result<Obj, Exception> {
+    #[inline(always)]
+    fn object(self) -> Obj {
+        self.or_raise()
+    }
+}
+
 /// The boundary: a result goes back to Python as an object or an exception.
 ///
 /// # Raises
 /// The exception. The caller holds nothing that needs `Drop`.
 #[doc(hidden)]
 #[inline(always)]
-pub fn finish(result: Result<Obj, Exception>) -> sys::mp_obj_t {
-    match result {
-        Ok(object) => object.raw(),
-        Err(exception) => exception.raise(),
-    }
+pub fn finish(result: impl Outcome) -> sys::mp_obj_t {
+    result.object().raw()
 }
 
 /// The arguments of a call from Python, of which the runtime has checked that they are from `MIN` to `MAX`.

@@ -20,8 +20,8 @@
 //!
 //! **Raising.** A Python exception is a `longjmp` over the Rust frames below the call from Python. Destructors on the
 //! way do not run, so nothing that needs `Drop` may be alive at a call that can raise; every such call has a section
-//! `# Raises`. Rust code reports its own errors as `Result<_, Exception>`; the one place that raises is the boundary
-//! that [`function!`], [`class!`] and [`module!`] generate. There is no way to catch an exception.
+//! `# Raises`. Rust code reports its own errors as `Result<_, Exception>`, which the boundary that [`function!`],
+//! [`class!`] and [`module!`] generate raises, or raises itself ([`OrRaise`]). There is no way to catch an exception.
 //! State that must be consistent is therefore changed after the last call that can raise, not before.
 //!
 //! **Re-entrance.** A call that can run Python code can come back to the same Rust object before it returns. What was
@@ -52,10 +52,10 @@ mod qstr;
 mod stream;
 mod table;
 
-pub use buffer::{Buffer, BufferMut, buffer, buffer_mut};
+pub use buffer::{Buffer, BufferMut, buffer, buffer_mut, bytes_of};
 pub use class::{Class, ClassTable, Native};
-pub use exception::Exception;
-pub use function::{Argument, Function};
+pub use exception::{Exception, OrRaise};
+pub use function::{Argument, Function, Outcome};
 pub use gc::{GcBox, GcBytes};
 pub use iter::Iter;
 pub use memoryview::MemoryView;

@@ -112,24 +112,18 @@ impl Obj {
         unsafe { table!(native_from_obj(self.0, sys::MP_NATIVE_TYPE_INT as usize)) as isize }
     }
 
-    /// The value of an `int` or `bool` from `min` to `max`, both included; `Err(out_of_range)` for other values,
-    /// however large.
+    /// The value of an `int` or `bool` from `min` to `max`, both included.
     ///
     /// # Raises
-    /// `TypeError`, for any other object.
-    pub fn int_in(
-        self,
-        min: isize,
-        max: isize,
-        out_of_range: Exception,
-    ) -> Result<isize, Exception> {
+    /// `TypeError`, for any other object, and `out_of_range` for other values, however large.
+    pub fn int_in(self, min: isize, max: isize, out_of_range: Exception) -> isize {
         let value = self.to_int();
         // Bits may have been lost, so the way back must lead to the same number (or the bool that equals it).
         let same = |value: Obj| value == self || value.equals(self);
         if min <= value && value <= max && same(Self::int(value)) {
-            Ok(value)
+            value
         } else {
-            Err(out_of_range)
+            out_of_range.raise()
         }
     }
 
@@ -187,17 +181,16 @@ impl Obj {
         Self::list(&[])
     }
 
-    /// Appends an item to a `list`; an error if it is none.
+    /// Appends an item to a `list`.
     ///
     /// # Raises
-    /// `MemoryError`
-    pub fn list_append(self, item: Obj) -> Result<(), Exception> {
+    /// `MemoryError`, and `TypeError` if it is no list.
+    pub fn list_append(self, item: Obj) {
         if !self.is_list() {
-            return Err(Exception::Type(c"expected a list"));
+            Exception::Type(c"expected a list").raise()
         }
         // SAFETY: it is a list.
         unsafe { table!(list_append(self.0, item.0)) };
-        Ok(())
     }
 
     /// An empty `dict` with room for that many items.

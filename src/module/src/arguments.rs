@@ -1,5 +1,5 @@
 //! What Python passes, checked.
-use micropython::{Buffer, Exception, Obj, buffer};
+use micropython::{Buffer, Exception, Obj, bytes_of};
 use mqtt_codec::{Error, Properties, QoS, Will};
 
 /// Argument `i`, or `None` where fewer were given.
@@ -15,29 +15,32 @@ pub fn ticks(obj: Obj) -> u32 {
     obj.to_int() as u32
 }
 
-/// An `int` from 0 to `max`, or `error`.
+/// An `int` from 0 to `max`.
 ///
 /// # Raises
-/// `TypeError`
-pub fn uint(obj: Obj, max: u32, error: Exception) -> Result<u32, Exception> {
+/// `TypeError`, or `error` for other numbers.
+pub fn uint(obj: Obj, max: u32, error: Exception) -> u32 {
     let max = isize::try_from(max).unwrap_or(isize::MAX);
-    obj.int_in(0, max, error).map(|n| n as u32)
+    obj.int_in(0, max, error) as u32
 }
 
 /// # Raises
-/// `TypeError`
-pub fn qos(obj: Obj) -> Result<QoS, Exception> {
+/// `TypeError`, `ValueError`
+pub fn qos(obj: Obj) -> QoS {
     const RANGE: Exception = Exception::Value(c"qos must be 0, 1 or 2");
-    QoS::from_bits(uint(obj, 2, RANGE)? as u8).ok_or(RANGE)
+    QoS::from_bits(uint(obj, 2, RANGE) as u8).unwrap_or(QoS::AtMostOnce)
 }
 
 /// The bytes of an argument that may be `None` or empty, which is the same.
-pub fn optional(obj: Obj) -> Result<Option<Buffer>, Exception> {
+///
+/// # Raises
+/// `TypeError`
+pub fn optional(obj: Obj) -> Option<Buffer> {
     if obj.is_none() {
-        return Ok(None);
+        return None;
     }
-    let bytes = buffer(obj)?;
-    Ok((!bytes.is_empty()).then_some(bytes))
+    let bytes = bytes_of(obj);
+    (!bytes.is_empty()).then_some(bytes)
 }
 
 /// A will as the application gives it: (topic, message, retain, qos), and in
@@ -58,32 +61,33 @@ pub struct WillBytes {
 
 impl WillArgument {
     /// # Raises
-    /// `TypeError`
-    pub fn new(obj: Obj) -> Result<Option<Self>, Exception> {
+    /// `TypeError`, `ValueError`
+    pub fn new(obj: Obj) -> Option<Self> {
         if obj.is_none() {
-            return Ok(None);
+            return None;
         }
         let n = obj.len();
         if !(4..=5).contains(&n) {
-            return Err(Exception::Value(
-                c"will must be (topic, message, retain, qos) or that and properties",
-            ));
+            Exception::Value(c"will must be (topic, message, retain, qos) or that and properties")
+                .raise()
         }
         let item = |i| obj.item(Obj::int(i));
-        Ok(Some(WillArgument {
+        Some(WillArgument {
             topic: item(0),
             payload: item(1),
             retain: item(2).is_true(),
-            qos: qos(item(3))?,
+            qos: qos(item(3)),
             properties: if n == 5 { item(4) } else { Obj::none() },
-        }))
+        })
     }
 
-    pub fn bytes(&self) -> Result<WillBytes, Exception> {
-        Ok(WillBytes {
-            topic: buffer(self.topic)?,
-            payload: buffer(self.payload)?,
-        })
+    /// # Raises
+    /// `TypeError`
+    pub fn bytes(&self) -> WillBytes {
+        WillBytes {
+            topic: bytes_of(self.topic),
+            payload: bytes_of(self.payload),
+        }
     }
 
     pub fn packet<'a>(&self, bytes: &'a WillBytes, properties: Properties<'a>) -> Will<'a> {
@@ -97,10 +101,23 @@ impl WillArgument {
     }
 }
 
-/// Why a packet cannot be sent, as an exception that says what to change.
+/// What the codec found right.
+///
+/// # Raises
+/// `ValueError`, that says what to change.
+#[inline(always)]
+pub fn sound<T>(result: Result<T, Error>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => refuse(error),
+    }
+}
+
+/// # Raises
+/// `ValueError`
 #[cold]
 #[inline(never)]
-pub fn refused(error: Error) -> Exception {
+pub fn refuse(error: Error) -> ! {
     Exception::Value(match error {
         Error::StringTooLong => c"longer than 65535 bytes",
         Error::PacketTooLong => c"packet longer than 268435455 bytes",
@@ -116,8 +133,10 @@ pub fn refused(error: Error) -> Exception {
         Error::UnknownProperty => c"no such property",
         Error::PropertyNotHere => c"property not for this packet",
         Error::DuplicateProperty => c"property given twice",
-        Error::PropertyValue => c"property out of range",
+        Error::PropertyValue | Error::TopicAlias => c"property out of range",
+        Error::PacketTooLarge => c"longer than the broker takes",
         Error::PropertyType => c"property of another type",
         _ => c"cannot be encoded",
     })
+    .raise()
 }

@@ -1,13 +1,15 @@
 //! The receive and transmit buffers' memory on the Python heap.
 use core::ops::Range;
-use micropython::{Exception, GcBytes};
+use micropython::{GcBytes, OrRaise};
 use mqtt_codec::{OutOfMemory, Storage};
 
 pub struct Memory(pub GcBytes);
 
 impl Memory {
-    pub fn new(len: usize) -> Result<Self, Exception> {
-        GcBytes::new(len).map(Memory)
+    /// # Raises
+    /// `MemoryError`
+    pub fn new(len: usize) -> Self {
+        Memory(GcBytes::new(len).or_raise())
     }
 }
 

@@ -3,8 +3,8 @@
 //! Integers, flags included, are `int`; text is `str`, binary data `bytes`.
 //! User properties (0x26) are a dict, or a list of pairs where a name repeats;
 //! subscription identifiers (0x0B) an int, or a list of them.
-use crate::arguments::refused;
-use micropython::{Exception, GcBytes, Obj, buffer};
+use crate::arguments::{refuse, sound};
+use micropython::{Exception, GcBytes, Obj, OrRaise, buffer, bytes_of};
 use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
 
 const USER_PROPERTY: u8 = 0x26;
@@ -20,24 +20,24 @@ impl Encoded {
     ///
     /// # Raises
     /// `TypeError`
-    pub fn new(obj: Obj, place: Place) -> Result<Self, Exception> {
+    pub fn new(obj: Obj, place: Place) -> Self {
         if obj.is_none() {
-            return Ok(Self::NONE);
+            return Self::NONE;
         }
         if !obj.is_dict() {
-            return Err(Exception::Type(c"properties must be a dict or None"));
+            Exception::Type(c"properties must be a dict or None").raise()
         }
         let mut measure = PropertyWriter::new(&mut []);
-        put_all(&mut measure, obj)?;
-        let mut bytes = GcBytes::new(measure.len())?;
+        put_all(&mut measure, obj);
+        let mut bytes = GcBytes::new(measure.len()).or_raise();
         let mut writer = PropertyWriter::new(&mut bytes);
-        put_all(&mut writer, obj)?;
-        let len = writer.finish(place).map_err(refused)?.as_bytes().len();
+        put_all(&mut writer, obj);
+        let len = sound(writer.finish(place)).as_bytes().len();
         // An iterator gives its items once, a dict may change in between.
         if len != bytes.len() {
-            return Err(refused(Error::Changed));
+            refuse(Error::Changed)
         }
-        Ok(Encoded(bytes))
+        Encoded(bytes)
     }
 
     /// What was encoded, and checked then.
@@ -50,10 +50,12 @@ impl Encoded {
     }
 }
 
-fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> {
+/// # Raises
+/// `TypeError`, `ValueError`
+fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) {
     const UNKNOWN: Exception = Exception::Value(c"no such property");
     for key in dict.iter() {
-        let id = key.int_in(1, 0x7f, UNKNOWN)? as u8;
+        let id = key.int_in(1, 0x7f, UNKNOWN) as u8;
         let value = dict.item(key);
         if id == USER_PROPERTY {
             let named = value.is_dict();
@@ -61,35 +63,36 @@ fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) -> Result<(), Exception> 
                 let (name, value) = if named {
                     (item, value.item(item))
                 } else {
-                    pair(item)?
+                    pair(item)
                 };
-                writer.put_pair(&*buffer(name)?, &*buffer(value)?);
+                writer.put_pair(&bytes_of(name), &bytes_of(value));
             }
         } else if value.is_list() {
             for item in value.iter() {
-                put(writer, id, item)?;
+                put(writer, id, item);
             }
         } else {
-            put(writer, id, value)?;
+            put(writer, id, value);
         }
     }
-    Ok(())
 }
 
 /// Two items.
 ///
 /// # Raises
 /// `TypeError` if there are no items.
-pub fn pair(items: Obj) -> Result<(Obj, Obj), Exception> {
+fn pair(items: Obj) -> (Obj, Obj) {
     let mut items = items.iter();
     match (items.next(), items.next(), items.next()) {
-        (Some(name), Some(value), None) => Ok((name, value)),
-        _ => Err(Exception::Value(c"expected a pair")),
+        (Some(name), Some(value), None) => (name, value),
+        _ => Exception::Value(c"user properties must be a dict or pairs").raise(),
     }
 }
 
-fn put(writer: &mut PropertyWriter<'_>, id: u8, value: Obj) -> Result<(), Exception> {
-    match (buffer(value), mqtt_codec::kind(id)) {
+/// # Raises
+/// `TypeError`, `ValueError`
+fn put(writer: &mut PropertyWriter<'_>, id: u8, value: Obj) {
+    sound(match (buffer(value), mqtt_codec::kind(id)) {
         // Flags as a single byte are the form of old.
         (Ok(bytes), Some(mqtt_codec::Kind::Flag)) => match *bytes {
             [flag] => writer.put_int(id, flag.into()),
@@ -99,12 +102,11 @@ fn put(writer: &mut PropertyWriter<'_>, id: u8, value: Obj) -> Result<(), Except
         (Err(_), _) => {
             let number = value.to_int() as u32;
             if !Obj::uint(number as usize).equals(value) {
-                return Err(refused(Error::PropertyValue));
+                refuse(Error::PropertyValue)
             }
             writer.put_int(id, number)
         }
-    }
-    .map_err(refused)
+    })
 }
 
 /// Properties as Python has them; `None` if there are none.
@@ -144,8 +146,7 @@ fn decoded_value(properties: Properties<'_>, id: u8, value: Value<'_>) -> Obj {
             let list = Obj::list_new();
             for (_, value) in properties.iter().filter(|p| p.0 == id) {
                 if let Value::Varint(n) = value {
-                    // It is a list.
-                    let _ = list.list_append(Obj::uint(n as usize));
+                    list.list_append(Obj::uint(n as usize));
                 }
             }
             list
@@ -161,8 +162,7 @@ fn pairs(properties: Properties<'_>) -> Obj {
         if let Value::Pair(name, value) = value {
             let (name, value) = (Obj::text(name), Obj::text(value));
             dict.set_item(name, value);
-            // It is a list.
-            let _ = list.list_append(Obj::tuple(&[name, value]));
+            list.list_append(Obj::tuple(&[name, value]));
         }
     }
     if dict.len() == list.len() { dict } else { list }
@@ -173,11 +173,11 @@ fn pairs(properties: Properties<'_>) -> Obj {
 ///
 /// # Raises
 /// `TypeError`, `MemoryError`
-pub fn encode_properties(properties: Obj) -> Result<Obj, Exception> {
-    let encoded = Encoded::new(properties, Place::Any)?;
+pub fn encode_properties(properties: Obj) -> Obj {
+    let encoded = Encoded::new(properties, Place::Any);
     let block = Obj::bytes(encoded.get().as_bytes());
     encoded.free();
-    Ok(block)
+    block
 }
 
 /// `decode_properties(data, length)`: the first `length` bytes of `data`, which
@@ -185,12 +185,10 @@ pub fn encode_properties(properties: Obj) -> Result<Obj, Exception> {
 ///
 /// # Raises
 /// `TypeError`, `MemoryError`
-pub fn decode_properties(data: Obj, length: Obj) -> Result<Obj, Exception> {
+pub fn decode_properties(data: Obj, length: Obj) -> Obj {
     const BEYOND: Exception = Exception::Value(c"length beyond the data");
-    let bytes = buffer(data)?;
-    let length = length.int_in(0, bytes.len() as isize, BEYOND)? as usize;
-    let block = bytes.get(..length).ok_or(BEYOND)?;
-    Properties::parse(block, Place::Any)
-        .map(decoded)
-        .map_err(refused)
+    let bytes = bytes_of(data);
+    let length = length.int_in(0, bytes.len() as isize, BEYOND) as usize;
+    let block = bytes.get(..length).unwrap_or_default();
+    decoded(sound(Properties::parse(block, Place::Any)))
 }

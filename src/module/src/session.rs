@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::properties::decoded;
 use crate::transmit::Transmitter;
 use core::mem::ManuallyDrop;
-use micropython::{Exception, MemoryView, Native, Obj, Stream, class, errno};
+use micropython::{Exception, MemoryView, Native, Obj, OrRaise, Stream, class, errno};
 use mqtt_codec::{Packet, Pid, Properties, QoS, Receiver, Version};
 use mqtt_session::{Due, KeepAlive, Resend, Session as State, elapsed};
 
@@ -92,11 +92,10 @@ class! {
         methods {
             open(self, stream, buffered) = Session::open;
             close(self) = Session::close;
-            reset(self) = Session::reset;
             connect(self, 8..=8) = Session::connect;
             receive(self, 4..=4) = Session::receive;
             publish(self, 6..=7) = Session::publish;
-            subscribe(self, 6..=6) = Session::subscribe;
+            subscribe(self, 5..=5) = Session::subscribe;
             ping(self, now) = Session::ping;
             control(self, 4..=4) = Session::control;
             flush(self, now) = Session::flush;
@@ -116,7 +115,7 @@ class! {
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
     /// response_ms, max_repubs, topic_aliases)`
-    fn new(args: &[Obj]) -> Result<Session, Exception> {
+    fn new(args: &[Obj]) -> Session {
         let range =
             Exception::Value(c"out of range: IBUFSIZE, max_packet, max_repubs or topic_aliases");
         let number = |i, max| uint(arg(args, i), max, range);
@@ -125,15 +124,11 @@ impl Session {
         } else {
             Version::V3
         };
-        let ibufsize = number(1, 1 << 24)?.max(1) as usize;
-        let max_packet = number(2, (1 << 28) + 4)?;
-        let keep_alive = KeepAlive::new(
-            number(3, 1 << 29)?,
-            number(4, 1 << 29)?,
-            number(5, 1 << 29)?,
-        );
-        let state = State::new(version, keep_alive, number(6, 255)? as u8);
-        Ok(Session {
+        let ibufsize = number(1, 1 << 24).max(1) as usize;
+        let max_packet = number(2, (1 << 28) + 4);
+        let keep_alive = KeepAlive::new(number(3, 1 << 29), number(4, 1 << 29), number(5, 1 << 29));
+        let state = State::new(version, keep_alive, number(6, 255) as u8);
+        Session {
             version,
             stream: None,
             buffered: false,
@@ -149,16 +144,16 @@ impl Session {
             terse: false,
             reason: 0,
             current: None,
-            receiver: Receiver::new(Memory::new(ibufsize)?, BURST.max(ibufsize), max_packet),
-            transmitter: Transmitter::new()?,
+            receiver: Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet),
+            transmitter: Transmitter::new(),
             state: ManuallyDrop::new(state),
-            view: MemoryView::new()?,
+            view: MemoryView::new().or_raise(),
             last_topic: Obj::none(),
             limits: Limits::new(Properties::EMPTY),
             aliases: Obj::none(),
             outbound: Obj::none(),
-            max_outbound: number(7, 0xffff)? as u16,
-        })
+            max_outbound: number(7, 0xffff) as u16,
+        }
     }
 
     /// A new connection over `stream`. `buffered`: the stream may hold bytes
@@ -166,19 +161,19 @@ impl Session {
     ///
     /// # Raises
     /// `OSError` if it is no stream.
-    fn open(mut this: Native<Session>, stream: Obj, buffered: Obj) -> Result<Obj, Exception> {
+    fn open(mut this: Native<Session>, stream: Obj, buffered: Obj) -> Obj {
         let (stream, buffered) = (Stream::new(stream), buffered.is_true());
         this.shut();
         this.transmitter.open();
         this.stream = Some(stream);
         this.buffered = buffered;
-        Ok(Obj::none())
+        Obj::none()
     }
 
     /// The connection is over; what is in flight is kept for the next one.
-    fn close(mut this: Native<Session>) -> Result<Obj, Exception> {
+    fn close(mut this: Native<Session>) -> Obj {
         this.shut();
-        Ok(Obj::none())
+        Obj::none()
     }
 
     fn shut(&mut self) {
@@ -195,57 +190,51 @@ impl Session {
         self.transmitter.reset();
     }
 
-    /// Forgets what is in flight.
-    fn reset(mut this: Native<Session>) -> Result<Obj, Exception> {
-        this.state.clear();
-        Ok(Obj::none())
-    }
-
     /// `due(now)`: what the clock, or a new connection, asks for. Above 0:
     /// nothing for so many milliseconds; 0: the connection is dead; below 0:
     /// send the request with the negative of this identifier again. Pings go
     /// out from here.
-    fn due(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+    fn due(mut this: Native<Session>, now: Obj) -> Obj {
         let now = ticks(now);
         if this.leaving {
-            return Ok(Obj::int(LONG));
+            return Obj::int(LONG);
         }
-        Ok(Obj::int(loop {
+        Obj::int(loop {
             match this.state.due(now) {
                 Due::Nothing(ms) => break ms.min(LONG as u32) as isize,
                 Due::Dead => break 0,
-                Due::Ping => this.send_ping(now)?,
+                Due::Ping => this.send_ping(now),
                 Due::Resend(Resend::Request(pid)) => break -(pid.get() as isize),
-                Due::Resend(Resend::Pubrel(pid)) => this.release(pid, now)?,
+                Due::Resend(Resend::Pubrel(pid)) => this.release(pid, now),
             }
-        }))
+        })
     }
 
     /// Nobody waits for the request any more.
     ///
     /// # Raises
     /// `TypeError`
-    fn abandon(mut this: Native<Session>, pid: Obj) -> Result<Obj, Exception> {
+    fn abandon(mut this: Native<Session>, pid: Obj) -> Obj {
         if let Some(pid) = Pid::new(pid.to_int() as u16) {
             this.state.flights.abandon(pid);
         }
-        Ok(Obj::none())
+        Obj::none()
     }
 
     /// A free packet identifier.
-    fn new_pid(mut this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(Obj::uint(this.state.flights.next_pid().get().into()))
+    fn new_pid(mut this: Native<Session>) -> Obj {
+        Obj::uint(this.state.flights.next_pid().get().into())
     }
 
     /// `idle(now)`: milliseconds since bytes last came in.
-    fn idle(this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+    fn idle(this: Native<Session>, now: Obj) -> Obj {
         let last_rx = this.state.keep_alive.last_rx();
-        Ok(Obj::uint(elapsed(ticks(now), last_rx) as usize))
+        Obj::uint(elapsed(ticks(now), last_rx) as usize)
     }
 
     /// Was it the callback that raised the exception that left `receive`?
-    fn calling(this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(Obj::bool(this.calling))
+    fn calling(this: Native<Session>) -> Obj {
+        Obj::bool(this.calling)
     }
 
     /// The packet handed on just now.
@@ -259,15 +248,11 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`
-    fn last_properties(this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(decoded(match this.handed_on() {
-            Some(Packet::Connack(p)) => p.properties,
-            Some(Packet::Ack(p)) => p.properties,
-            Some(Packet::Suback(p)) => p.properties,
-            Some(Packet::Disconnect(p)) => p.properties,
-            Some(Packet::Auth(p)) => p.properties,
-            _ => Properties::EMPTY,
-        }))
+    fn last_properties(this: Native<Session>) -> Obj {
+        match this.handed_on() {
+            Some(packet) => decoded(packet.properties),
+            None => Obj::none(),
+        }
     }
 
     /// The reason codes of the SUBACK or UNSUBACK handed on just now: `bytes`,
@@ -275,16 +260,16 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`
-    fn codes(this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(Obj::bytes(match this.handed_on() {
-            Some(Packet::Suback(p)) => p.codes,
-            _ => &[],
-        }))
+    fn codes(this: Native<Session>) -> Obj {
+        Obj::bytes(match this.handed_on() {
+            Some(packet) => packet.payload,
+            None => &[],
+        })
     }
 
     /// The reason code of the last CONNACK, DISCONNECT or AUTH; 0x100 is added
     /// if the server has kept the session.
-    fn reason(this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(Obj::uint(this.reason.into()))
+    fn reason(this: Native<Session>) -> Obj {
+        Obj::uint(this.reason.into())
     }
 }

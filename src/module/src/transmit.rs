@@ -2,7 +2,7 @@
 //! stream may have taken a part.
 use crate::memory::Memory;
 use core::ops::Range;
-use micropython::{Exception, Obj, Stream, buffer, errno};
+use micropython::{Exception, Obj, OrRaise, Stream, buffer, errno};
 use mqtt_codec::Storage;
 
 /// Capacity that is kept when all is written, in bytes.
@@ -39,15 +39,17 @@ pub struct Transmitter {
 }
 
 impl Transmitter {
-    pub fn new() -> Result<Self, Exception> {
-        Ok(Transmitter {
-            memory: Memory::new(0)?,
+    /// # Raises
+    /// `MemoryError`
+    pub fn new() -> Self {
+        Transmitter {
+            memory: Memory::new(0),
             start: 0,
             end: 0,
             tail: None,
             offered: 0,
             writing: false,
-        })
+        }
     }
 
     /// A new stream.
@@ -74,15 +76,20 @@ impl Transmitter {
 
     /// Room for `len` more bytes, to be written and then kept by [`commit`].
     ///
+    /// # Raises
+    /// `MemoryError`, and `RuntimeError` in a stream written in Python.
+    ///
     /// [`commit`]: Transmitter::commit
-    pub fn reserve(&mut self, len: usize) -> Result<&mut [u8], Exception> {
+    #[inline(never)]
+    pub fn reserve(&mut self, len: usize) -> &mut [u8] {
         if self.writing {
-            return Err(Exception::Runtime(c"session used by its own stream"));
+            Exception::Runtime(c"session used by its own stream").raise()
         }
         let capacity = self.memory.bytes().len();
         if self.end + len > capacity {
             let live = self.start..self.end;
-            self.memory.0.resize(capacity.max(live.len() + len), live)?;
+            let capacity = capacity.max(live.len() + len);
+            self.memory.0.resize(capacity, live).or_raise();
             let moved = self.start;
             self.start = 0;
             self.end -= moved;
@@ -92,18 +99,20 @@ impl Transmitter {
             }
         }
         let room = self.memory.bytes_mut().get_mut(self.end..self.end + len);
-        room.ok_or(Exception::Memory)
+        room.unwrap_or_default()
     }
 
-    /// Like [`reserve`], for an answer to the peer: `MemoryError` if it leaves
-    /// too many of them unread.
+    /// Like [`reserve`], for an answer to the peer.
+    ///
+    /// # Raises
+    /// `MemoryError` also if it leaves too many of them unread.
     ///
     /// [`reserve`]: Transmitter::reserve
-    pub fn reserve_answer(&mut self, len: usize) -> Result<&mut [u8], Exception> {
+    pub fn reserve_answer(&mut self, len: usize) {
         if self.end - self.start > LIMIT {
-            return Err(Exception::Memory);
+            Exception::Memory.raise()
         }
-        self.reserve(len)
+        self.reserve(len);
     }
 
     /// `len` bytes were written to the room reserved.

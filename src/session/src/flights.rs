@@ -6,8 +6,12 @@ use core::mem::discriminant;
 use heapless::Vec;
 use mqtt_codec::{AckKind, Pid, Version};
 
-/// Requests that may be in flight at one time.
+/// Publications that may be in flight at one time.
 pub const IN_FLIGHT: usize = 32;
+
+/// Requests of other kinds that find room beside them: they must not wait for
+/// publications (MQTT 5, 4.9).
+const OTHERS: usize = 4;
 
 /// Reason codes that the state machine itself gives and reads.
 const SUCCESS: u8 = 0;
@@ -79,7 +83,7 @@ pub struct Flights {
     pub(crate) last: u16,
     // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
     receive_maximum: u16,
-    pub(crate) table: Vec<Flight, IN_FLIGHT>,
+    pub(crate) table: Vec<Flight, { IN_FLIGHT + OTHERS }>,
 }
 
 impl Flights {
@@ -106,12 +110,14 @@ impl Flights {
         });
     }
 
-    /// Room for one more request? Not while older ones are to be sent again:
-    /// the order is kept (4.6).
+    /// Room for one more request? Not for a publication while older ones are to
+    /// be sent again: the order is kept (4.6).
     pub fn room(&self, wait: Wait) -> bool {
-        !self.table.is_full()
-            && !self.table.iter().any(|f| f.stale)
-            && (!publication(wait) || self.quota())
+        if !publication(wait) {
+            return !self.table.is_full();
+        }
+        let in_order = !self.table.iter().any(|f| f.stale && publication(f.wait));
+        in_order && self.table.len() < IN_FLIGHT && self.quota()
     }
 
     /// A new request: its identifier, or `None` where there is no [`room`].
@@ -137,18 +143,26 @@ impl Flights {
 
     /// Nobody waits for this request any more. The identifier stays in use
     /// until the server answers or the connection ends; a QoS 2 exchange is
-    /// still brought to its end.
+    /// still brought to its end, over a further connection if need be.
     pub fn abandon(&mut self, pid: Pid) {
         if let Some(f) = self.get(pid) {
             f.abandoned = true;
-            if f.stale && f.wait != Wait::Pubcomp {
-                self.remove(pid);
+            if f.stale {
+                self.forsake(pid);
             }
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.table.clear();
+    /// An abandoned request that is to be sent again will not be, but of QoS 2:
+    /// the server may know the identifier, and would take the next message with
+    /// it for this one, so it is released.
+    fn forsake(&mut self, pid: Pid) {
+        match self.get(pid) {
+            Some(f) if !f.anew && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp) => {
+                f.wait = Wait::Pubcomp;
+            }
+            _ => self.remove(pid),
+        }
     }
 
     /// The next identifier that is free (2.2.1).
@@ -179,13 +193,13 @@ impl Flights {
         done
     }
 
-    pub(crate) fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Reply {
+    pub(crate) fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8, now: u32) -> Reply {
         let wait = match kind {
             AckKind::Puback => Wait::Puback,
             AckKind::Pubcomp => Wait::Pubcomp,
             // 4.3.3: a PUBREC that refuses ends the exchange, no PUBREL.
             _ if reason >= FAILURE => Wait::Pubrec,
-            _ => return self.received(pid),
+            _ => return self.received(pid, now),
         };
         Reply {
             done: self.finish(pid, wait),
@@ -194,15 +208,22 @@ impl Flights {
     }
 
     /// A PUBREC: the server has the message.
-    fn received(&mut self, pid: Pid) -> Reply {
+    fn received(&mut self, pid: Pid, now: u32) -> Reply {
         let mut known = false;
-        if let Some(f) = self.get(pid)
+        if let Some(i) = self.table.iter().position(|f| f.pid == pid)
+            && let Some(f) = self.table.get_mut(i)
             && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp)
         {
-            f.wait = Wait::Pubcomp;
+            known = true;
             f.stale = false;
             f.anew = false;
-            known = true;
+            f.sent_at = now;
+            if f.wait == Wait::Pubrec {
+                f.wait = Wait::Pubcomp;
+                // 4.6: PUBRELs go out in the order of the PUBRECs.
+                let f = self.table.remove(i);
+                let _ = self.table.push(f);
+            }
         }
         Reply {
             done: false,
@@ -211,10 +232,6 @@ impl Flights {
     }
 
     pub(crate) fn connected(&mut self, session_present: bool) {
-        let gone = |f: &Flight| f.abandoned && !(session_present && f.wait == Wait::Pubcomp);
-        while let Some(pid) = self.table.iter().find(|f| gone(f)).map(|f| f.pid) {
-            self.remove(pid);
-        }
         for f in &mut self.table {
             f.stale = true;
             if !session_present && f.wait == Wait::Pubcomp {
@@ -224,14 +241,23 @@ impl Flights {
             f.anew = !session_present || !publication(f.wait);
             f.sends = 0;
         }
+        let mut i = 0;
+        while let Some(&f) = self.table.get(i) {
+            i += 1;
+            if f.abandoned {
+                let before = self.table.len();
+                self.forsake(f.pid);
+                i -= before - self.table.len();
+            }
+        }
     }
 
     /// The oldest request to be sent again over a new connection, if the server takes it now.
     pub(crate) fn stale(&self) -> Option<Resend> {
-        let f = self.table.iter().find(|f| f.stale)?;
-        if publication(f.wait) && !self.quota() {
-            return None;
-        }
+        let quota = self.quota();
+        // 4.9: nothing but a PUBLISH waits for the quota.
+        let free = |f: &&Flight| quota || !matches!(f.wait, Wait::Puback | Wait::Pubrec);
+        let f = self.table.iter().filter(|f| f.stale).find(free)?;
         Some(f.resend())
     }
 

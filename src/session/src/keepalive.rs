@@ -108,11 +108,17 @@ impl KeepAlive {
                 ms => next = next.min(ms),
             }
         }
-        if self.pinged.is_none() && self.blocked.is_none() {
+        if self.blocked.is_none() {
             // 3.1.2.10: the interval between packets must not exceed the keep
-            // alive, so the ping leaves a little before.
+            // alive, so the ping leaves a little before; also while an answer is
+            // awaited, that a long message may hold up.
             let silence = self.keep_alive - self.keep_alive / 8;
-            for (interval, since) in [(self.ping_interval, self.last_rx), (silence, self.last_tx)] {
+            let listen = if self.pinged.is_none() {
+                self.ping_interval
+            } else {
+                0
+            };
+            for (interval, since) in [(listen, self.last_rx), (silence, self.last_tx)] {
                 match left(interval, now, since) {
                     _ if interval == 0 => {}
                     0 => return Due::Ping,

@@ -53,7 +53,9 @@ pub struct Session {
     pub receive_maximum: usize,
     // PUBACKs that no write has taken yet.
     unsent: usize,
-    // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3.
+    // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3. Those that came over
+    // an earlier connection are the first.
+    earlier: usize,
     received: Vec<u16, INBOUND>,
 }
 
@@ -64,6 +66,7 @@ impl Session {
             keep_alive,
             receive_maximum: usize::MAX,
             unsent: 0,
+            earlier: 0,
             received: Vec::new(),
         }
     }
@@ -76,6 +79,7 @@ impl Session {
             self.received.clear();
         }
         self.unsent = 0;
+        self.earlier = self.received.len();
         self.flights.connected(session_present);
         self.keep_alive.start(now);
     }
@@ -87,19 +91,16 @@ impl Session {
         self.keep_alive.sent(now, blocked);
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.received.clear();
-        self.flights.clear();
-    }
-
     /// What to do with a PUBLISH (4.3).
     pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
         match (qos, pid) {
             (QoS::ExactlyOnce, Some(pid)) if self.is_received(pid) => Incoming::Duplicate,
             (QoS::AtMostOnce, _) => Incoming::Deliver,
             (QoS::ExactlyOnce, _) if self.received.is_full() => Incoming::TooMany,
-            _ if self.received.len() + self.unsent >= self.receive_maximum => Incoming::TooMany,
+            // 4.9: what it had in flight before does not count.
+            _ if self.received.len() - self.earlier + self.unsent >= self.receive_maximum => {
+                Incoming::TooMany
+            }
             _ => Incoming::Deliver,
         }
     }
@@ -125,13 +126,14 @@ impl Session {
 
     /// An acknowledgement came in: what to answer, and whether a request of
     /// ours is thereby over. Late, repeated and unknown ones are harmless.
-    pub fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8) -> Reply {
+    pub fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8, now: u32) -> Reply {
         if kind != AckKind::Pubrel {
-            return self.flights.acknowledged(kind, pid, reason);
+            return self.flights.acknowledged(kind, pid, reason, now);
         }
         let known = self.received.iter().position(|&p| p == pid.get());
         if let Some(i) = known {
-            self.received.swap_remove(i);
+            self.received.remove(i);
+            self.earlier -= usize::from(i < self.earlier);
         }
         Reply {
             done: false,

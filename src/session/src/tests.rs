@@ -43,11 +43,11 @@ fn qos1_is_over_with_its_puback() {
         done: false,
         answer: None,
     };
-    assert_eq!(s.acknowledged(AckKind::Puback, pid(99), 0), none);
-    assert_eq!(s.acknowledged(AckKind::Pubcomp, p, 0), none);
-    assert!(s.acknowledged(AckKind::Puback, p, 0).done);
+    assert_eq!(s.acknowledged(AckKind::Puback, pid(99), 0, 0), none);
+    assert_eq!(s.acknowledged(AckKind::Pubcomp, p, 0, 0), none);
+    assert!(s.acknowledged(AckKind::Puback, p, 0, 0).done);
     assert_eq!(
-        s.acknowledged(AckKind::Puback, p, 0),
+        s.acknowledged(AckKind::Puback, p, 0, 0),
         none,
         "a second one is harmless"
     );
@@ -61,18 +61,18 @@ fn qos2_goes_through_pubrec_and_pubcomp() {
         done: false,
         answer: Some((AckKind::Pubrel, 0)),
     };
-    assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0), rel);
+    assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0, 0), rel);
     assert_eq!(
-        s.acknowledged(AckKind::Pubrec, p, 0),
+        s.acknowledged(AckKind::Pubrec, p, 0, 0),
         rel,
         "a repeated PUBREC"
     );
-    assert!(s.acknowledged(AckKind::Pubcomp, p, 0).done);
+    assert!(s.acknowledged(AckKind::Pubcomp, p, 0, 0).done);
     let unknown = Reply {
         done: false,
         answer: Some((AckKind::Pubrel, 0x92)),
     };
-    assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0), unknown);
+    assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0, 0), unknown);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_refusing_pubrec_ends_the_exchange() {
     let mut s = session(Version::V5);
     let p = s.flights.begin(Wait::Pubrec, 0).unwrap();
     assert_eq!(
-        s.acknowledged(AckKind::Pubrec, p, 0x97),
+        s.acknowledged(AckKind::Pubrec, p, 0x97, 0),
         Reply {
             done: true,
             answer: None
@@ -103,11 +103,11 @@ fn an_inbound_qos2_message_is_delivered_once() {
         "also over a new connection"
     );
     assert_eq!(
-        s.acknowledged(AckKind::Pubrel, pid(7), 0).answer,
+        s.acknowledged(AckKind::Pubrel, pid(7), 0, 0).answer,
         Some((AckKind::Pubcomp, 0))
     );
     assert_eq!(
-        s.acknowledged(AckKind::Pubrel, pid(7), 0).answer,
+        s.acknowledged(AckKind::Pubrel, pid(7), 0, 0).answer,
         Some((AckKind::Pubcomp, 0x92))
     );
     assert_eq!(
@@ -149,7 +149,7 @@ fn the_receive_maximum_counts_publications_only() {
     let p = s.flights.begin(Wait::Puback, 0).unwrap();
     assert_eq!(s.flights.begin(Wait::Pubrec, 0), None);
     assert!(s.flights.begin(Wait::Suback(1), 0).is_some());
-    s.acknowledged(AckKind::Puback, p, 0);
+    s.acknowledged(AckKind::Puback, p, 0, 0);
     assert!(s.flights.begin(Wait::Pubrec, 0).is_some());
 }
 
@@ -161,7 +161,7 @@ fn a_kept_session_resends_in_order_with_the_same_identifiers() {
         .iter()
         .map(|&w| s.flights.begin(w, 0).unwrap())
         .collect();
-    s.acknowledged(AckKind::Pubrec, p[3], 0);
+    s.acknowledged(AckKind::Pubrec, p[3], 0, 0);
     s.connected(true, 0);
     assert!(!s.flights.room(Wait::Puback), "newer ones wait");
     for (i, expected) in [
@@ -183,7 +183,7 @@ fn a_lost_session_sends_everything_anew() {
     let mut s = session(Version::V3);
     let a = s.flights.begin(Wait::Puback, 0).unwrap();
     let b = s.flights.begin(Wait::Pubrec, 0).unwrap();
-    s.acknowledged(AckKind::Pubrec, b, 0);
+    s.acknowledged(AckKind::Pubrec, b, 0, 0);
     s.connected(false, 0);
     assert_eq!(s.flights.stale(), Some(Resend::Request(a)));
     assert_eq!(s.flights.again(a, 0), Some((pid(3), false)));
@@ -199,8 +199,8 @@ fn the_abandoned_hold_their_identifier_until_answered() {
     s.flights.abandon(a);
     s.flights.abandon(b);
     assert_eq!(in_flight(&s), 2);
-    assert!(s.acknowledged(AckKind::Puback, a, 0).done);
-    s.acknowledged(AckKind::Pubrec, b, 0);
+    assert!(s.acknowledged(AckKind::Puback, a, 0, 0).done);
+    s.acknowledged(AckKind::Pubrec, b, 0, 0);
     s.connected(true, 0);
     assert_eq!(
         s.flights.stale(),
@@ -397,7 +397,7 @@ impl Model {
                 }
             }
             Packet::Ack(kind, pid) => {
-                let reply = self.ends[me].acknowledged(kind, pid, 0);
+                let reply = self.ends[me].acknowledged(kind, pid, 0, 0);
                 if reply.done {
                     self.waiting.remove(&pid).expect("a publication ends once");
                 }

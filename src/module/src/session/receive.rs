@@ -3,10 +3,8 @@ use super::{ACK, Current, Session, stream_error};
 use crate::arguments::{arg, ticks};
 use crate::limits::{Limits, number, property};
 use crate::properties::decoded;
-use micropython::{Exception, Native, Obj, buffer, errno};
-use mqtt_codec::{
-    AckKind, Disconnect, Packet, Pid, Properties, Publish, QoS, Suback, Version, ack,
-};
+use micropython::{Exception, Native, Obj, OrRaise, buffer, errno};
+use mqtt_codec::{AckKind, Disconnect, Packet, PacketType, Pid, Properties, Version, ack};
 use mqtt_session::{Incoming, Wait};
 
 /// Reads in one call of `receive`, whatever the peer sends.
@@ -45,25 +43,25 @@ impl Session {
     /// What the callback raises; the message then counts as delivered.
     /// `MemoryError`: nothing is lost, call again. What a stream raises: the
     /// connection is over.
-    pub(super) fn receive(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+    pub(super) fn receive(mut this: Native<Session>, args: &[Obj]) -> Obj {
         let now = ticks(arg(args, 0));
         let callback = arg(args, 1);
         let mut limit = arg(args, 2).to_int();
         let copy = arg(args, 3).is_true();
         let mut reads = READS;
         if this.reading {
-            return Err(Exception::Runtime(c"receive within receive"));
+            Exception::Runtime(c"receive within receive").raise()
         }
         let mut message = [Obj::none(); 4];
         loop {
-            let answer = this.step(now, &mut limit, copy, &mut reads, &mut message)?;
+            let answer = this.step(now, &mut limit, copy, &mut reads, &mut message);
             if answer == DELIVER {
                 this.calling = true;
                 let n = if this.version == Version::V5 { 4 } else { 3 };
                 callback.call(message.get(..n).unwrap_or_default());
             } else {
                 this.push(now);
-                return Ok(Obj::int(answer));
+                return Obj::int(answer);
             }
         }
     }
@@ -80,55 +78,57 @@ impl Session {
         copy: bool,
         reads: &mut usize,
         message: &mut [Obj; 4],
-    ) -> Result<isize, Exception> {
+    ) -> isize {
         self.calling = false;
         loop {
             if self.leaving {
                 self.current = None;
                 self.receiver.reset();
             }
-            self.finish_current()?;
+            self.finish_current();
             let (packet, len) = match self.receiver.peek(self.version) {
                 Ok(Some(found)) => found,
-                Ok(None) => match self.read(now, reads)? {
-                    Some(answer) => return Ok(answer),
+                Ok(None) => match self.read(now, reads) {
+                    Some(answer) => return answer,
                     None => continue,
                 },
                 Err(error) => return self.bad(error as u8, error.reason_code()),
             };
             if *limit <= 0 {
-                return Ok(MORE);
+                return MORE;
             }
             *limit -= 1;
-            let mut current = Current {
-                len,
-                qos: QoS::AtMostOnce,
-                pid: None,
-            };
             // Before CONNACK nothing else comes, and only once (3.2), but that
             // those who named a method of authentication get AUTH (4.12).
-            let fits = match packet {
-                Packet::Connack(_) => !self.connected,
-                Packet::Auth(a) => self.authenticates && (self.connected || a.reason != 0),
+            let fits = match packet.packet_type {
+                PacketType::Connack => !self.connected,
+                PacketType::Auth => self.authenticates && (self.connected || packet.reason != 0),
                 _ => self.connected,
             };
+            let mut current = Current {
+                len,
+                qos: packet.qos(),
+                pid: None,
+            };
+            let mut answer = None;
+            let p = packet;
+            let pid = p.pid.unwrap_or(Pid::MIN);
+            // 3.1.2.11.7: there, no more than the reason code was asked for.
             if !fits {
                 return self.bad(UNEXPECTED, 0x82);
             }
-            let mut answer = None;
-            match packet {
-                Packet::Publish(p) => {
-                    current.qos = p.qos;
+            match p.packet_type {
+                PacketType::Publish => {
                     current.pid = p.pid;
-                    match self.state.incoming(p.qos, p.pid) {
+                    let topic = match self.topic(&p) {
+                        Ok(topic) => topic,
+                        Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
+                    };
+                    match self.state.incoming(p.qos(), p.pid) {
                         Incoming::Duplicate => {}
                         Incoming::TooMany => return self.bad(TOO_MANY, 0x93),
                         Incoming::Deliver => {
-                            let topic = match self.topic(&p) {
-                                Ok(topic) => topic,
-                                Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
-                            };
-                            let retain = Obj::bool(p.retain);
+                            let retain = Obj::bool(p.retain());
                             let properties = decoded(p.properties);
                             let (from, to) = {
                                 let end = self.receiver.position() + len;
@@ -138,57 +138,24 @@ impl Session {
                                 Obj::bytes(p.payload)
                             } else {
                                 let block = &mut self.receiver.storage_mut().0;
-                                self.view.point_to(block, from..to)?;
+                                self.view.point_to(block, from..to).or_raise();
                                 self.view.obj()
                             };
                             self.last_topic = topic;
                             self.current = Some(current);
                             *message = [topic, payload, retain, properties];
-                            return Ok(DELIVER);
+                            return DELIVER;
                         }
                     }
                 }
-                Packet::Ack(a) => {
-                    if self.terse && !a.properties.is_empty() {
-                        return self.bad(UNEXPECTED, 0x82);
-                    }
-                    // Its answer has to have room before anything changes.
-                    self.transmitter.reserve_answer(ACK)?;
-                    let reply = self.state.acknowledged(a.kind, a.pid, a.reason);
-                    if reply.done {
-                        answer = Some(done(a.pid, a.reason));
-                    }
-                    if let Some((kind, reason)) = reply.answer {
-                        let pid = a.pid;
-                        self.acknowledge(kind, pid, reason)?;
-                    }
-                }
-                Packet::Suback(s) => {
-                    if self.terse && !s.properties.is_empty() {
-                        return self.bad(UNEXPECTED, 0x82);
-                    }
-                    let codes = s.codes.len().min(255) as u8;
-                    let wait = if s.unsuback {
-                        Wait::Unsuback(codes)
-                    } else {
-                        Wait::Suback(codes)
-                    };
-                    let flights = &mut self.state.flights;
-                    if flights.finish(s.pid, wait) {
-                        answer = Some(done(s.pid, worst(&s)));
-                    } else if flights.waits(s.pid, wait) {
-                        return self.bad(CODES, 0x82);
-                    }
-                }
-                Packet::Pingresp => self.state.keep_alive.ponged(),
-                Packet::Connack(c) => {
-                    let present = c.session_present;
-                    self.reason = u16::from(c.reason) | u16::from(present) << 8;
-                    if c.reason == 0 {
+                PacketType::Connack => {
+                    let present = p.session_present;
+                    self.reason = u16::from(p.reason) | u16::from(present) << 8;
+                    if p.reason == 0 {
                         if present && self.clean {
                             return self.bad(UNEXPECTED, 0x82);
                         }
-                        self.limits = Limits::new(c.properties);
+                        self.limits = Limits::new(p.properties);
                         let receive_maximum = self.limits.receive_maximum;
                         self.state.flights.set_receive_maximum(receive_maximum);
                         self.state.connected(present, now);
@@ -199,18 +166,56 @@ impl Session {
                     }
                     answer = Some(CONNACK);
                 }
-                Packet::Disconnect(d) => {
-                    self.reason = d.reason.into();
+                PacketType::Disconnect => {
+                    self.reason = p.reason.into();
                     answer = Some(DISCONNECT);
                 }
-                Packet::Auth(a) => {
-                    self.reason = a.reason.into();
+                PacketType::Auth => {
+                    self.reason = p.reason.into();
                     answer = Some(AUTH);
+                }
+                PacketType::Pingresp => self.state.keep_alive.ponged(),
+                _ if self.terse && !p.properties.is_empty() => {
+                    return self.bad(UNEXPECTED, 0x82);
+                }
+                PacketType::Suback | PacketType::Unsuback => {
+                    let codes = p.payload.len().min(255) as u8;
+                    let wait = if p.packet_type == PacketType::Unsuback {
+                        Wait::Unsuback(codes)
+                    } else {
+                        Wait::Suback(codes)
+                    };
+                    let flights = &mut self.state.flights;
+                    if flights.finish(pid, wait) {
+                        answer = Some(done(pid, worst(p.payload)));
+                    } else if flights.waits(pid, wait) {
+                        return self.bad(CODES, 0x82);
+                    }
+                }
+                ack => {
+                    let kind = match ack {
+                        PacketType::Puback => AckKind::Puback,
+                        PacketType::Pubrec => AckKind::Pubrec,
+                        PacketType::Pubrel => AckKind::Pubrel,
+                        _ => AckKind::Pubcomp,
+                    };
+                    // Its answer has to have room before anything changes.
+                    self.transmitter.reserve_answer(ACK);
+                    let reason = p.reason;
+                    let reply = self.state.acknowledged(kind, pid, reason, now);
+                    if reply.done {
+                        // PUBCOMP 0x92: a repeated PUBREL, the message is through.
+                        let failed = kind != AckKind::Pubcomp;
+                        answer = Some(done(pid, if failed { reason } else { 0 }));
+                    }
+                    if let Some((kind, reason)) = reply.answer {
+                        self.acknowledge(kind, pid, reason);
+                    }
                 }
             }
             self.current = Some(current);
             if let Some(answer) = answer {
-                return Ok(answer);
+                return answer;
             }
         }
     }
@@ -220,7 +225,7 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`
-    fn topic(&self, p: &Publish<'_>) -> Result<Obj, u8> {
+    fn topic(&self, p: &Packet<'_>) -> Result<Obj, u8> {
         let Some(alias) = number(p.properties, property::TOPIC_ALIAS) else {
             return Ok(same_or_new(self.last_topic, p.topic));
         };
@@ -242,37 +247,32 @@ impl Session {
     }
 
     /// The peer breaks the protocol: MQTT 5 tells it why (4.13.1).
-    fn bad(&mut self, error: u8, reason: u8) -> Result<isize, Exception> {
-        if self.version == Version::V5 && self.connected {
+    fn bad(&mut self, error: u8, reason: u8) -> isize {
+        if self.version == Version::V5 && self.connected && !self.limits.exceeds(3) {
             let properties = Properties::EMPTY;
-            self.say(Disconnect { reason, properties })?;
+            self.say(Disconnect { reason, properties });
         }
-        Ok(wire_error(error))
+        wire_error(error)
     }
 
     /// The packet handed on last is done with: acknowledge and drop it.
-    fn finish_current(&mut self) -> Result<(), Exception> {
+    fn finish_current(&mut self) {
         if let Some(current) = &self.current {
             let (len, qos, pid) = (current.len, current.qos, current.pid);
             if pid.is_some() {
-                self.transmitter.reserve_answer(ACK)?;
+                self.transmitter.reserve_answer(ACK);
             }
             self.current = None;
             self.view.clear();
             self.receiver.consume(len);
             if let Some((kind, pid)) = self.state.delivered(qos, pid) {
-                self.acknowledge(kind, pid, 0)?;
+                self.acknowledge(kind, pid, 0);
             }
         }
-        Ok(())
     }
 
-    pub(super) fn acknowledge(
-        &mut self,
-        kind: AckKind,
-        pid: Pid,
-        reason: u8,
-    ) -> Result<(), Exception> {
+    pub(super) fn acknowledge(&mut self, kind: AckKind, pid: Pid, reason: u8) {
+        let reason = if self.limits.exceeds(ACK) { 0 } else { reason };
         self.raw(ack(self.version, kind, pid, reason, &mut [0; ACK]))
     }
 
@@ -280,33 +280,37 @@ impl Session {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn read(&mut self, now: u32, reads: &mut usize) -> Result<Option<isize>, Exception> {
+    fn read(&mut self, now: u32, reads: &mut usize) -> Option<isize> {
         let Some(stream) = self.stream else {
-            return Ok(Some(CLOSED));
+            return Some(CLOSED);
         };
         if self.drained {
             self.drained = false;
-            return Ok(Some(WAIT));
+            return Some(WAIT);
         }
         if *reads == 0 {
-            return Ok(Some(MORE));
+            return Some(MORE);
         }
         *reads -= 1;
-        let window = self.receiver.window().map_err(|_| Exception::Memory)?;
+        let window = self
+            .receiver
+            .window()
+            .map_err(|_| Exception::Memory)
+            .or_raise();
         let room = window.len();
         self.reading = true;
         let result = stream.read(window);
         self.reading = false;
         match result {
-            Ok(0) => Ok(Some(CLOSED)),
+            Ok(0) => Some(CLOSED),
             Ok(n) => {
                 self.receiver.commit(n);
                 self.drained = n < room && !self.buffered;
                 self.state.keep_alive.received(now);
-                Ok(None)
+                None
             }
-            Err(errno::EAGAIN) => Ok(Some(WAIT)),
-            Err(e) => Ok(Some(stream_error(e))),
+            Err(errno::EAGAIN) => Some(WAIT),
+            Err(e) => Some(stream_error(e)),
         }
     }
 }
@@ -317,8 +321,8 @@ fn done(pid: Pid, reason: u8) -> isize {
 }
 
 /// The worst of the codes: they grow with it, and 0x80 on is a refusal.
-fn worst(suback: &Suback<'_>) -> u8 {
-    suback.codes.iter().copied().max().unwrap_or(0)
+fn worst(codes: &[u8]) -> u8 {
+    codes.iter().copied().max().unwrap_or(0)
 }
 
 /// A `bytes` object of the topic: the one there is, if it has the same bytes.

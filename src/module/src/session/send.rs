@@ -1,14 +1,14 @@
 //! From the application to the stream.
 use super::{Session, stream_error};
-use crate::arguments::{WillArgument, arg, optional, qos, refused, ticks, uint};
-use crate::limits::{number, property};
-use crate::properties::{Encoded, pair};
+use crate::arguments::{WillArgument, arg, optional, qos, refuse, sound, ticks, uint};
+use crate::limits::{Limits, number, property};
+use crate::properties::Encoded;
 use crate::transmit::WHOLE;
 use core::num::NonZeroU16;
-use micropython::{Exception, Native, Obj, buffer};
+use micropython::{Exception, Native, Obj, buffer, bytes_of};
 use mqtt_codec::{
-    AckKind, Auth, Body, Connect, Disconnect, PINGREQ, Pid, Place, PublishHead, QoS, Subscribe,
-    Version, measure,
+    AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, Properties, PublishHead,
+    QoS, Subscribe, Version, measure,
 };
 use mqtt_session::Wait;
 
@@ -21,6 +21,9 @@ const BACKLOG: isize = 0x10000;
 /// The reason code of a packet that is too large for the server.
 const TOO_LARGE: u8 = 0x95;
 
+/// Topics in one SUBSCRIBE.
+const MAX_TOPICS: usize = 255;
+
 impl Session {
     /// `connect(now, clean, client_id, keepalive, user, password, will,
     /// properties)`: sends CONNECT, or would if there were a stream. Answers
@@ -28,19 +31,19 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    pub(super) fn connect(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+    pub(super) fn connect(mut this: Native<Session>, args: &[Obj]) -> Obj {
         let now = ticks(arg(args, 0));
         let clean = arg(args, 1).is_true();
         let keep_alive = Exception::Value(c"keepalive must be 0 to 65535 seconds");
-        let keep_alive = uint(arg(args, 3), 0xffff, keep_alive)? as u16;
-        let will = WillArgument::new(arg(args, 6))?;
+        let keep_alive = uint(arg(args, 3), 0xffff, keep_alive) as u16;
+        let will = WillArgument::new(arg(args, 6));
         let of_will = will.as_ref().map_or(Obj::none(), |will| will.properties);
-        let of_will = this.properties(of_will, Place::Will)?;
-        let encoded = this.properties(arg(args, 7), Place::Connect)?;
+        let of_will = this.properties(of_will, Place::Will);
+        let encoded = this.properties(arg(args, 7), Place::Connect);
         // No Python code runs from here on: it could free what these refer to.
-        let bytes = will.as_ref().map(WillArgument::bytes).transpose()?;
-        let client_id = buffer(arg(args, 2))?;
-        let (user, password) = (optional(arg(args, 4))?, optional(arg(args, 5))?);
+        let bytes = will.as_ref().map(WillArgument::bytes);
+        let client_id = bytes_of(arg(args, 2));
+        let (user, password) = (optional(arg(args, 4)), optional(arg(args, 5)));
         let properties = encoded.get();
         let packet = Connect {
             version: this.version,
@@ -55,9 +58,10 @@ impl Session {
                 .map(|(will, bytes)| will.packet(bytes, of_will.get())),
             properties,
         };
-        this.send(&packet)?;
-        this.aliases = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0))?;
-        this.outbound = aliases(this.max_outbound.into())?;
+        this.limits = Limits::new(Properties::EMPTY);
+        this.send(&packet);
+        this.aliases = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0));
+        this.outbound = aliases(this.max_outbound.into());
         this.authenticates = properties.get(property::AUTHENTICATION_METHOD).is_some();
         this.terse = number(properties, property::REQUEST_PROBLEM_INFORMATION) == Some(0);
         if let Some(n) = number(properties, property::RECEIVE_MAXIMUM) {
@@ -75,20 +79,22 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    fn properties(&self, obj: Obj, place: Place) -> Result<Encoded, Exception> {
+    fn properties(&self, obj: Obj, place: Place) -> Encoded {
         match self.version {
-            Version::V3 => Ok(Encoded::NONE),
+            Version::V3 => Encoded::NONE,
             Version::V5 => Encoded::new(obj, place),
         }
     }
 
     /// Puts a packet behind what is still to be written.
-    pub(super) fn send(&mut self, packet: &dyn Body) -> Result<(), Exception> {
-        let size = measure(packet).map_err(refused)?;
-        let room = self.transmitter.reserve(size.len)?;
-        size.encode(packet, room).map_err(refused)?;
+    pub(super) fn send(&mut self, packet: &dyn Body) {
+        let size = sound(measure(packet));
+        if self.limits.exceeds(size.len) {
+            refuse(Error::PacketTooLarge)
+        }
+        let room = self.transmitter.reserve(size.len);
+        sound(size.encode(packet, room));
         self.transmitter.commit(size.len);
-        Ok(())
     }
 
     /// Writes what there is to write, unless the stream is to be waited for.
@@ -121,18 +127,18 @@ impl Session {
     }
 
     /// `flush(now)`: once the stream takes bytes again. Answers like `unsent`.
-    pub(super) fn flush(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+    pub(super) fn flush(mut this: Native<Session>, now: Obj) -> Obj {
         this.write(ticks(now));
         Self::unsent(this)
     }
 
     /// 0: all is written; 1: call `flush` when the stream takes bytes; below 0:
     /// the negative number of the error that ended the connection.
-    pub(super) fn unsent(this: Native<Session>) -> Result<Obj, Exception> {
-        Ok(Obj::int(match this.failed {
+    pub(super) fn unsent(this: Native<Session>) -> Obj {
+        Obj::int(match this.failed {
             0 => isize::from(!this.transmitter.is_empty()),
             e => e,
-        }))
+        })
     }
 
     /// The identifier for a request: a new one for `pid` 0, else the one with
@@ -150,7 +156,7 @@ impl Session {
     }
 
     /// Writes the request and answers with its identifier, see [`BACKLOG`].
-    fn requested(&mut self, pid: Option<Pid>, now: u32) -> Result<Obj, Exception> {
+    fn requested(&mut self, pid: Option<Pid>, now: u32) -> Obj {
         self.push(now);
         let pid = pid.map_or(0, |pid| pid.get() as isize);
         let backlog = if self.transmitter.is_empty() {
@@ -158,7 +164,7 @@ impl Session {
         } else {
             BACKLOG
         };
-        Ok(Obj::int(pid | backlog))
+        Obj::int(pid | backlog)
     }
 
     /// `publish(now, pid, topic, message, retain, qos, properties)`: `pid` 0
@@ -168,14 +174,14 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    pub(super) fn publish(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+    pub(super) fn publish(mut this: Native<Session>, args: &[Obj]) -> Obj {
         let now = ticks(arg(args, 0));
         let message = arg(args, 3);
-        let qos = qos(arg(args, 5))?;
+        let qos = qos(arg(args, 5));
         let retain = arg(args, 4).is_true();
-        let encoded = this.properties(arg(args, 6), Place::PublishOut)?;
+        let encoded = this.properties(arg(args, 6), Place::PublishOut);
         // No Python code runs from here on: it could free what these refer to.
-        let (topic, payload) = (buffer(arg(args, 2))?, buffer(message)?);
+        let (topic, payload) = (bytes_of(arg(args, 2)), bytes_of(message));
         let properties = encoded.get();
         let mut head = PublishHead {
             version: this.version,
@@ -188,33 +194,42 @@ impl Session {
             properties,
             payload_len: payload.len(),
         };
-        let mut size = measure(&head).map_err(refused)?;
+        let mut size = sound(measure(&head));
         if !this.ready() {
-            return Ok(Obj::int(BUSY));
+            return Obj::int(BUSY);
         }
-        let own = number(properties, property::TOPIC_ALIAS);
-        let mut new = None;
-        if own.is_none()
+        // The alias that the server learns by this.
+        let own = number(properties, property::TOPIC_ALIAS).unwrap_or(0);
+        let mut new = own;
+        if own == 0
             && let Some((alias, known)) = this.alias(&topic)
         {
             head.alias = Some(alias);
             if known {
                 head.topic = &[];
             } else {
-                new = Some((Obj::int(alias.get() as isize - 1), Obj::bytes(&topic)));
+                new = alias.get().into();
             }
-            size = measure(&head).map_err(refused)?;
+            size = sound(measure(&head));
         }
-        let own = own.unwrap_or(0);
+        let learned = if 0 < new && new <= this.max_outbound.into() && !head.topic.is_empty() {
+            Obj::bytes(&topic)
+        } else {
+            Obj::none()
+        };
+        // An alias of the application's means nothing over another connection.
+        if topic.is_empty() && arg(args, 1).to_int() != 0 {
+            return Obj::int(REFUSED - 0x94);
+        }
         let len = size.len;
         let total = len + payload.len();
         if let Some(reason) = this.limits.refuse_publish(total, qos, retain, own) {
-            return Ok(Obj::int(REFUSED - isize::from(reason)));
+            return Obj::int(REFUSED - isize::from(reason));
         }
         // The payload goes with the head as far as a packet is copied at all.
         let part = payload.len().min(WHOLE.saturating_sub(len));
         let total = len + part;
-        this.transmitter.reserve(total)?;
+        this.transmitter.reserve(total);
         let wait = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(Wait::Puback),
@@ -223,16 +238,16 @@ impl Session {
         // Nothing can fail from where it counts as in flight.
         if let Some(wait) = wait {
             let Some((pid, dup)) = this.begin(arg(args, 1), wait, now) else {
-                return Ok(Obj::int(BUSY));
+                return Obj::int(BUSY);
             };
             head.pid = Some(pid);
             head.dup = dup;
         }
-        if let Some((at, topic)) = new {
-            this.outbound.set_item(at, topic);
+        if !learned.is_none() {
+            this.outbound.set_item(Obj::int(new as isize - 1), learned);
         }
-        let room = this.transmitter.reserve(total)?;
-        size.encode(&head, room).map_err(refused)?;
+        let room = this.transmitter.reserve(total);
+        sound(size.encode(&head, room));
         if let (Some(to), Some(from)) = (room.get_mut(len..), payload.get(..part)) {
             to.copy_from_slice(from);
         }
@@ -258,90 +273,85 @@ impl Session {
         None
     }
 
-    /// `subscribe(now, pid, topics, qos, options, properties)`: SUBSCRIBE, or
-    /// UNSUBSCRIBE if `qos` is `None`. `topics`: one, or several in an iterable,
-    /// each with a QoS of its own in a pair if need be. `options`: bits 2 to 5
-    /// of the subscription options (MQTT 5, 3.8.3.1). Answers like `publish`.
+    /// `subscribe(now, pid, topics, options, properties)`: SUBSCRIBE for a list
+    /// of topics, `options` the bytes of their subscription options (MQTT 5,
+    /// 3.8.3.1); or UNSUBSCRIBE if that is `None`. Answers like `publish`.
     ///
     /// # Raises
-    /// `TypeError`, `MemoryError`
-    pub(super) fn subscribe(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+    /// `TypeError`, `ValueError`, `MemoryError`
+    pub(super) fn subscribe(mut this: Native<Session>, args: &[Obj]) -> Obj {
         let now = ticks(arg(args, 0));
-        let version = this.version;
-        let unsubscribe = arg(args, 3).is_none();
+        let (topics, options) = (arg(args, 2), optional(arg(args, 3)));
+        let unsubscribe = options.is_none();
         let place = if unsubscribe {
             Place::Unsubscribe
         } else {
             Place::Subscribe
         };
-        let encoded = this.properties(arg(args, 5), place)?;
-        let list = filters(arg(args, 2), arg(args, 3), arg(args, 4))?;
-        let count = list.len() / 2;
+        let encoded = this.properties(arg(args, 4), place);
         // No Python code runs from here on: it could free what these refer to.
         let properties = encoded.get();
+        let options = options.as_deref().unwrap_or_default();
+        let count = if topics.is_list() { topics.len() } else { 0 };
+        if count > MAX_TOPICS || !unsubscribe && options.len() != count {
+            Exception::Value(c"topics must be a list of 1 to 255, each with its options").raise()
+        }
         let mut packet = Subscribe {
             unsubscribe,
-            version,
+            version: this.version,
             pid: Pid::MIN,
             properties,
             filters: |i: usize| {
-                let item = |i: usize| list.item(Obj::uint(i));
-                // Both have been looked at.
-                let filter = (i < count).then(|| buffer(item(2 * i)).ok())??;
-                Some((filter, item(2 * i + 1).to_int() as u8))
+                let filter = (i < count).then(|| bytes_of(topics.item(Obj::uint(i))))?;
+                Some((filter, options.get(i).copied().unwrap_or(0)))
             },
         };
-        let len = measure(&packet).map_err(refused)?.len;
+        let len = sound(measure(&packet)).len;
         if !this.ready() {
-            return Ok(Obj::int(BUSY));
+            return Obj::int(BUSY);
         }
         let mut refusal = this.limits.exceeds(len).then_some(TOO_LARGE);
         let has_id = properties.get(property::SUBSCRIPTION_ID).is_some();
-        let mut i = 0;
-        while let Some((filter, _)) = (packet.filters)(i)
-            && !unsubscribe
-        {
+        for i in 0..options.len() {
+            let filter = bytes_of(topics.item(Obj::uint(i)));
             refusal = refusal.or(this.limits.refuse_subscribe(&filter, has_id));
-            i += 1;
         }
         if let Some(reason) = refusal {
-            return Ok(Obj::int(REFUSED - isize::from(reason)));
+            return Obj::int(REFUSED - isize::from(reason));
         }
-        this.transmitter.reserve(len)?;
+        this.transmitter.reserve(len);
         let codes = count as u8;
-        let wait = match (unsubscribe, version) {
+        let wait = match (unsubscribe, this.version) {
             (false, _) => Wait::Suback(codes),
             (true, Version::V3) => Wait::Unsuback(0),
             (true, Version::V5) => Wait::Unsuback(codes),
         };
         let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
-            return Ok(Obj::int(BUSY));
+            return Obj::int(BUSY);
         };
         packet.pid = pid;
-        this.send(&packet)?;
+        this.send(&packet);
         encoded.free();
         this.requested(Some(pid), now)
     }
 
     /// Sends a PINGREQ. Answers like `unsent`.
-    pub(super) fn ping(mut this: Native<Session>, now: Obj) -> Result<Obj, Exception> {
+    pub(super) fn ping(mut this: Native<Session>, now: Obj) -> Obj {
         let now = ticks(now);
-        this.send_ping(now)?;
+        this.send_ping(now);
         Self::unsent(this)
     }
 
-    pub(super) fn send_ping(&mut self, now: u32) -> Result<(), Exception> {
-        self.raw(&PINGREQ)?;
+    pub(super) fn send_ping(&mut self, now: u32) {
+        self.raw(&PINGREQ);
         self.state.keep_alive.pinged(now);
         self.push(now);
-        Ok(())
     }
 
-    pub(super) fn raw(&mut self, packet: &[u8]) -> Result<(), Exception> {
-        let room = self.transmitter.reserve(packet.len())?;
+    pub(super) fn raw(&mut self, packet: &[u8]) {
+        let room = self.transmitter.reserve(packet.len());
         room.copy_from_slice(packet);
         self.transmitter.commit(packet.len());
-        Ok(())
     }
 
     /// `control(now, auth, reason, properties)`: sends an AUTH if `auth`, else a
@@ -349,21 +359,21 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    pub(super) fn control(mut this: Native<Session>, args: &[Obj]) -> Result<Obj, Exception> {
+    pub(super) fn control(mut this: Native<Session>, args: &[Obj]) -> Obj {
         const REASON: Exception = Exception::Value(c"reason must be 0 to 255");
-        let reason = uint(arg(args, 2), 0xff, REASON)? as u8;
+        let reason = uint(arg(args, 2), 0xff, REASON) as u8;
         let auth = arg(args, 1).is_true();
         let place = if auth {
             Place::Auth
         } else {
             Place::DisconnectOut
         };
-        let encoded = this.properties(arg(args, 3), place)?;
+        let encoded = this.properties(arg(args, 3), place);
         let properties = encoded.get();
         if auth {
-            this.send(&Auth { reason, properties })?;
+            this.send(&Auth { reason, properties });
         } else {
-            this.say(Disconnect { reason, properties })?;
+            this.say(Disconnect { reason, properties });
             this.leaving = true;
         }
         encoded.free();
@@ -371,62 +381,25 @@ impl Session {
         Self::unsent(this)
     }
 
-    pub(super) fn say(&mut self, packet: Disconnect<'_>) -> Result<(), Exception> {
+    pub(super) fn say(&mut self, packet: Disconnect<'_>) {
         self.send(&(self.version, packet))
     }
 
-    pub(super) fn release(&mut self, pid: Pid, now: u32) -> Result<(), Exception> {
-        self.acknowledge(AckKind::Pubrel, pid, 0)?;
+    pub(super) fn release(&mut self, pid: Pid, now: u32) {
+        self.acknowledge(AckKind::Pubrel, pid, 0);
         self.state.flights.again(pid, now);
         self.push(now);
-        Ok(())
     }
-}
-
-/// Topics and their options, one after the other in a list.
-///
-/// # Raises
-/// `TypeError`, `MemoryError`
-fn filters(topics: Obj, level: Obj, options: Obj) -> Result<Obj, Exception> {
-    const OPTIONS: Exception = Exception::Value(c"bad subscription options");
-    let options = uint(options, 0xff, OPTIONS)? as isize;
-    let list = Obj::list_new();
-    let add = |topic, level: Obj| {
-        let level = if level.is_none() {
-            0
-        } else {
-            qos(level)? as isize
-        };
-        buffer(topic)?;
-        list.list_append(topic)?;
-        list.list_append(Obj::int(level | options))
-    };
-    if buffer(topics).is_ok() {
-        add(topics, level)?;
-        return Ok(list);
-    }
-    for item in topics.iter() {
-        if buffer(item).is_ok() {
-            add(item, level)?;
-        } else {
-            let (topic, own) = pair(item)?;
-            add(topic, own)?;
-        }
-    }
-    if list.len() > 2 * 255 {
-        return Err(Exception::Value(c"more than 255 topics"));
-    }
-    Ok(list)
 }
 
 /// Room for topics by their alias.
 ///
 /// # Raises
 /// `MemoryError`
-fn aliases(n: u32) -> Result<Obj, Exception> {
+fn aliases(n: u32) -> Obj {
     let list = Obj::list_new();
     for _ in 0..n {
-        list.list_append(Obj::none())?;
+        list.list_append(Obj::none());
     }
-    Ok(list)
+    list
 }
