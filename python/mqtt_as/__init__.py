@@ -128,20 +128,51 @@ def _begin_connect(sock, address):
             raise
 
 
+# What publish() gives back when all is done: a coroutine that has ended, which
+# can be awaited, made a task and so on, again and again, and costs nothing
+_sent = eliza()
+try:
+    _sent.send(None)
+except StopIteration:
+    pass
+
+
+async def _breathe():
+    await asyncio.sleep_ms(0)
+
+
+async def _raise(e):  # To who awaits it
+    raise e
+
+
 # A request that waits for its answer: the packet that asks, and its outcome
 class _Request:
     reason = properties = None
+    task = None
 
-    def __init__(self, pid, method, args):
+    def __init__(self, pid, several, method, args):
         self.pid = pid
+        self.several = several  # Topics in a list: the answer is one too
         self.method = method
         self.args = args
-        self.count = len(args[0]) if type(args[0]) is list else 0  # Topics
-        self.event = asyncio.Event()
+        self.over = False
 
-    def done(self, reason):
+    # A coroutine. To asyncio this object is the queue that the task waits in
+    def wait(self):
+        while not self.over:
+            self.task = core.cur_task
+            core.cur_task.data = self
+            yield
+
+    def remove(self, _):  # The task is cancelled
+        self.task = None
+
+    def done(self, reason):  # None: there will be no answer
         self.reason = reason
-        self.event.set()
+        self.over = True
+        if self.task:
+            core._task_queue.push(self.task)
+            self.task = None
 
 
 # One connection to the broker
@@ -152,14 +183,10 @@ class MQTT_base:
     def __init__(self, config=config):
         c = _defaults()
         c.update(config)
-        if not c["server"]:
-            raise ValueError("config['server'] is missing: set it to the broker's address")
-        self.server = c["server"]
         self._ssl = c["ssl"]
         self._ssl_params = c["ssl_params"]
-        self.port = c["port"] or (8883 if self._ssl else 1883)
-        if not isinstance(self.port, int) or not 0 < self.port < 65536:
-            raise ValueError("config['port'] must be 1 to 65535, or 0 for the default")
+        self._servers = _servers(c["server"], c["port"] or (8883 if self._ssl else 1883))
+        self._next_server()
         self.mqttv5 = c["mqttv5"]
         self._clean = c["clean"]
         self._clean_init = c["clean_init"]
@@ -211,6 +238,7 @@ class MQTT_base:
             self.queue = None
             self._cb = c["subs_cb"]
         self.lock = asyncio.Lock()
+        self._line = asyncio.Lock()  # Of those who wait until there is room
         self.connack_properties = {}
         self.session_present = False
         self.topic_alias_maximum = 0
@@ -253,6 +281,10 @@ class MQTT_base:
 
     # *** The connection ***
 
+    def _next_server(self):
+        self.server, self.port = address = self._servers.pop(0)
+        self._servers.append(address)
+
     async def _open(self):  # A connected socket
         er = None
         addresses = socket.getaddrinfo(self.server, self.port, 0, socket.SOCK_STREAM)
@@ -288,6 +320,13 @@ class MQTT_base:
 
     # One attempt. OSError: no broker, or it refuses
     async def _connect(self, clean):
+        try:
+            await self._attempt(clean)
+        except:
+            self._next_server()
+            raise
+
+    async def _attempt(self, clean):
         self._drop()
         identity = self._identity
         if self._auth:
@@ -522,28 +561,40 @@ class MQTT_base:
     # A packet out: its identifier or 0
     async def _send(self, method, args):
         while True:
-            self._check_stopped()
-            r = -1  # Nothing over a connection that begins or ends
-            if self._isconnected or self._sock is None:
-                r = self._call(method, 0, *args)
+            r = self._offer(method, args)
             if r >= 0:
                 return r
-            if r <= _REFUSED:
-                raise _refusal(_REFUSED - r)
             if self._isconnected:
                 await self._turn.wait()
             else:
                 await self._connection()
 
+    def _offer(self, method, args):  # -1: not now
+        self._check_stopped()
+        r = -1  # Nothing over a connection that begins or ends
+        if self._isconnected or self._sock is None:
+            r = self._call(method, 0, *args)
+        if r <= _REFUSED:
+            raise _refusal(_REFUSED - r)
+        return r
+
     # A packet out and its answer in, across any number of outages
-    async def _request(self, method, *args):
-        r = await self._send(method, args)
+    async def _request(self, several, method, *args):
+        r = -1
+        if several is not None:
+            r = await self._send(method, args)
+        else:  # A publication: in order, and nothing else waits with them
+            if not self._line.locked():
+                r = self._offer(method, args)
+            if r < 0:
+                async with self._line:
+                    r = await self._send(method, args)
         if r & _BACKLOG:
             r -= _BACKLOG
             self._unsent(1)
-        request = self._requests[r] = _Request(r, method, args)
+        request = self._requests[r] = _Request(r, several, method, args)
         try:
-            await request.event.wait()
+            await request.wait()
         finally:
             if self._requests.get(request.pid) is request:  # Cancelled
                 del self._requests[request.pid]
@@ -561,8 +612,8 @@ class MQTT_base:
         if request:
             if self.mqttv5:
                 request.properties = self._core.properties()
-            if request.count:  # A code for each topic; UNSUBACK of 3.1.1 has none
-                reason = list(self._core.codes() or bytes(request.count))
+            if request.several:  # An UNSUBACK of 3.1.1 has no codes
+                reason = list(self._core.codes() or bytes(len(request.args[0])))
             request.done(reason)
         self._resend()
         self._pulse()
@@ -595,20 +646,31 @@ class MQTT_base:
 
     def _end_requests(self):
         for pid in list(self._requests):
-            self._requests.pop(pid).event.set()
-        self._core.reset()
+            self._requests.pop(pid).done(None)
+            self._core.abandon(pid)
         self._pulse()
 
     async def _ping(self):
         self._unsent(self._call(self._core.ping))
 
-    async def publish(self, topic, msg, retain=False, qos=0, properties=None):
-        publish = self._core.publish
+    # timeout: seconds, then asyncio.TimeoutError, and it is not sent again
+    def publish(self, topic, msg, retain=False, qos=0, properties=None, timeout=None):
         if qos:
-            return await self._request(publish, topic, msg, retain, qos, properties)
-        r = -1
-        if self._isconnected:  # The common case, without a further coroutine
-            r = self._call(publish, 0, topic, msg, retain, qos, properties)
+            coro = self._request(None, self._core.publish, topic, msg, retain, qos, properties)
+        else:
+            r = -1
+            if self._isconnected:
+                try:
+                    r = self._call(self._core.publish, 0, topic, msg, retain, qos, properties)
+                except (TypeError, ValueError) as e:
+                    return _raise(e)
+            if r == 0:  # The common case
+                self._sent += 1
+                return _sent if self._sent & 15 else _breathe()
+            coro = self._publish(r, topic, msg, retain, qos, properties)
+        return coro if timeout is None else asyncio.wait_for(coro, timeout)
+
+    async def _publish(self, r, *args):  # QoS 0. r: what came of it so far
         while r:
             if r > 0:
                 # Not all of it is written. If the connection ends: once more
@@ -618,10 +680,7 @@ class MQTT_base:
                     await self._turn.wait()
                 if n == self._connections and self._isconnected:
                     return
-            r = await self._send(publish, (topic, msg, retain, qos, properties))
-        self._sent += 1
-        if not self._sent & 15:
-            await asyncio.sleep_ms(0)
+            r = await self._send(self._core.publish, args)
 
     # topic: one, or a list of them or of (topic, qos): then the codes in a list
     async def subscribe(
@@ -630,10 +689,15 @@ class MQTT_base:
         options = 0
         if self.mqttv5:
             options = bool(no_local) << 2 | bool(retain_as_published) << 3 | retain_handling << 4
-        return await self._request(self._core.subscribe, _topics(topic), qos, options, properties)
+        several = isinstance(topic, (list, tuple))
+        topics, levels = _topics(topic if several else (topic,), qos)
+        levels = bytes(level | options for level in levels)
+        return await self._request(several, self._core.subscribe, topics, levels, properties)
 
     async def unsubscribe(self, topic, properties=None):
-        return await self._request(self._core.subscribe, _topics(topic), None, 0, properties)
+        several = isinstance(topic, (list, tuple))
+        topics = list(topic) if several else [topic]
+        return await self._request(several, self._core.subscribe, topics, None, properties)
 
     # Authenticates once more (MQTT 5, 4.12.1), by config["auth_coro"]
     async def reauthenticate(self):
@@ -656,8 +720,34 @@ class MQTT_base:
         return False
 
 
-def _topics(t):  # A list of one's own, which stays as it is
-    return list(t) if isinstance(t, (list, tuple)) else t
+def _servers(servers, port):  # Names, or (name, port): a list of the latter
+    pairs = []
+    for server in (servers,) if isinstance(servers, str) else servers or ():
+        if isinstance(server, str):
+            server = (server, port)
+        name, number = server
+        if not name:
+            continue
+        if not isinstance(number, int) or not 0 < number < 65536:
+            raise ValueError("the port must be 1 to 65535; config['port'] 0 is the default")
+        pairs.append((name, number))
+    if not pairs:
+        raise ValueError("config['server'] is missing: set it to the broker's address")
+    return pairs
+
+
+def _topics(items, qos):  # Topics, or (topic, qos): two lists
+    topics = []
+    levels = []
+    for item in items:
+        level = qos
+        if isinstance(item, (list, tuple)):
+            item, level = item
+        if not 0 <= level <= 2:
+            raise ValueError("qos must be 0, 1 or 2")
+        topics.append(item)
+        levels.append(level)
+    return topics, levels
 
 
 def _cancel(task):
@@ -702,11 +792,19 @@ class MQTTClient(MQTT_base):
         try:
             if not self._has_connected:
                 await self.wifi_connect(quick)
-                if self._clean_init and not self._clean and not self.mqttv5:
-                    # The broker forgets the old session, then keeps a new one
-                    await self._connect(True)
-                    await self._leave()
-            await self._connect(self._clean)
+            more = len(self._servers)
+            while more:
+                more -= 1
+                try:
+                    if not self._has_connected and self._clean_init and not self._clean and not self.mqttv5:
+                        # The broker forgets the old session, then keeps a new one
+                        await self._connect(True)
+                        await self._leave()
+                    await self._connect(self._clean)
+                    break
+                except OSError:
+                    if not more or self._stopped:
+                        raise
         except:
             self._drop()
             if self._has_connected and not self._stopped:  # It was an outage
@@ -776,6 +874,13 @@ class MQTTClient(MQTT_base):
         self._drop()
         self._end_requests()
         self._announce_down()
+
+    async def __aenter__(self):
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.disconnect()
 
     def _release(self):
         self._stopped = True
