@@ -112,7 +112,7 @@ def test_constructor(run):
             pass
     """
     names = """
-        abandon calling close codes connect control due flush idle new_pid open ping properties publish reason receive reset
+        abandon calling close codes connect control due flush idle new_pid open ping properties publish reason receive
         subscribe unsent
     """
     assert eval(run(script)) == names.split()
@@ -200,7 +200,7 @@ def test_before_open_and_after_close(run):
         session = new()
         for _ in range(2):
             print(session.receive(0, None, 1, True), session.unsent(), session.publish(0, 0, "t", "m", False, 0) < 0,
-                session.subscribe(0, 0, "t", 0, 0, None) < 0, session.flush(0), session.due(0) > 0)
+                session.subscribe(0, 0, ["t"], bytes(1), None) < 0, session.flush(0), session.due(0) > 0)
             session, stream = connected(session=session)
             session.close()
         assert not stream.written
@@ -518,8 +518,8 @@ def test_one_write_for_a_packet(run):
         def writes(name, r):
             print(name, len(stream.written), len(b"".join(stream.written)))
             del stream.written[:]
-        writes("subscribe", session.subscribe(0, 0, "t", 1, 0, None))
-        writes("unsubscribe", session.subscribe(0, 0, "t", None, 0, None))
+        writes("subscribe", session.subscribe(0, 0, ["t"], bytes((1,)), None))
+        writes("unsubscribe", session.subscribe(0, 0, ["t"], None, None))
         writes("ping", session.ping(0))
         for size in (0, 100, 1000, 1400):
             for qos in (0, 1, 2):
@@ -565,7 +565,7 @@ def test_partial_writes(run, size):
             assert r & BACKLOG and session.unsent() == 1
             # one packet waits: no further one begins
             assert session.publish(0, 0, "t", "busy", False, 0) == -1
-            assert session.subscribe(0, 0, "t", 0, 0, None) == -1
+            assert session.subscribe(0, 0, ["t"], bytes(1), None) == -1
             pid = r & 0xFFFF
             payload_copy, payload = payload, None
             gc.collect()
@@ -661,13 +661,12 @@ def test_errors_while_writing(run):
     "act",
     [
         "session.close()",
-        "session.reset()",
         "session.open(Stream(), False)",
         "connected(session=session)",
         "session.receive(0, callback, 5, True)",
         "session.publish(0, 0, topic, msg, False, 1)",
         "session.publish(0, 0, 't', bytes(5000), False, 0)",
-        "session.subscribe(0, 0, topic, 1, 0, None)",
+        "session.subscribe(0, 0, [topic], bytes((1,)), None)",
         "session.control(0, False, 0, None)",
         "session.flush(0)",
         "session.due(1 << 20)",
@@ -713,11 +712,10 @@ def test_callback_that_uses_the_session(run, act, copy):
     "act",
     [
         "session.close()",
-        "session.reset()",
         "session.open(Stream(), False)",
         "session.receive(0, lambda *m: None, 5, True)",
         "session.publish(0, 0, 't', bytes(3000), False, 1)",
-        "session.subscribe(0, 0, 't', 1, 0, None)",
+        "session.subscribe(0, 0, ['t'], bytes((1,)), None)",
         "session.connect(0, True, b'id', 60, b'', b'', None, None)",
         "session.control(0, False, 0, None)",
         "session.flush(0)",
@@ -759,7 +757,6 @@ def test_stream_that_uses_the_session(run, where, act):
         live = False
         print(calls > 0)
         session.close()
-        session.reset()
         session, stream = connected(session=session)
         session.publish(0, 0, "t", "m", False, 0)
         print(stream.written)
@@ -838,7 +835,7 @@ def test_resumed_session(run):
         session, stream = connected()
         one = session.publish(0, 0, "t", "1", False, 1)
         two = session.publish(0, 0, "t", "2", False, 2)
-        sub = session.subscribe(0, 0, "t", 1, 0, None)
+        sub = session.subscribe(0, 0, ["t"], bytes((1,)), None)
         stream.data = b"\x50\2" + bytes((two >> 8, two & 255))
         drain(session, None)
         for present in (1, 0):
@@ -851,7 +848,7 @@ def test_resumed_session(run):
                     break
                 stale.append(pid)
                 if pid == sub:
-                    sub = session.subscribe(0, pid, "t", 1, 0, None)
+                    sub = session.subscribe(0, pid, ["t"], bytes((1,)), None)
                 else:
                     r = session.publish(0, pid, "t", "again", False, 1 if pid == one else 2)
                     if pid == one:
