@@ -153,6 +153,8 @@ def test_several_topics(clients, peer, version, topics, payload):
     count = payload.count('"') // 2
     suback(c, packet, *[1] * count, version=version)
     assert eval(p.expect("^result (.*)")[1]) == [1] * count
+    if "(" in topics[1:] or "[[" in topics:  # pairs are for subscribing
+        topics = f"[pair[0] if isinstance(pair, (list, tuple)) else pair for pair in {topics}]"
     p.send(f"client.unsubscribe({topics})")
     names = " ".join(item for item in payload.split() if item[0] == '"')
     packet = c.expect("a2 # .. .. " + "00 " * (version == 5) + names)
@@ -218,7 +220,7 @@ def test_wrong_topics(clients, peer, version, topics, error):
     p.send(f"client.subscribe({topics})")
     p.expect(f"^raised {error}")
     p.send(f"client.unsubscribe({topics})")
-    p.expect(f"^raised {error}")
+    p.expect("^raised (TypeError|ValueError)")
     p.send("client.publish('t', 'end')")
     c.expect('30 # "t" *')
     end(p)

@@ -8,7 +8,7 @@ In 3.1.1 they are ignored. docs/MQTT5.md has examples.
 """
 
 import asyncio
-from typing import Any, AsyncIterator, Awaitable, Callable, Iterator, Optional, Union, overload
+from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Optional, Union, overload
 
 VERSION: tuple[int, int, int]
 IBUFSIZE: int
@@ -33,7 +33,8 @@ AuthCoro = Callable[[Optional[int], Optional[Properties]], Awaitable[Optional[Pr
 config: dict[str, Any]
 """The defaults, to be changed in place. Keys of an application's own are left alone.
 
-`server` (mandatory), `port` (0: 1883, or 8883 with ssl), `client_id`, `user`, `password`, `keepalive` [60],
+`server` (mandatory) an address, or a list of addresses or (address, port) that are tried in turn, `port` [0: 1883, or 8883
+with ssl], `client_id`, `user`, `password`, `keepalive` [60],
 `ping_interval` [0: a quarter of keepalive], `response_time` [10], `max_repubs` [4], `clean` [True], `clean_init` [True],
 `will` [None] (topic, message, retain, qos[, properties]), `ssl` [False] True or an SSLContext, `ssl_params` [{}],
 `queue_len` [0] messages held for `client.queue`; 0: callbacks `subs_cb(topic, msg, retained[, properties])`,
@@ -60,6 +61,7 @@ class MQTT_base:
     REPUB_COUNT: int
     """Publications repeated with the same identifier, of all clients since the start."""
     server: str
+    """The one in use, or to be tried next."""
     port: int
     mqttv5: bool
     lock: asyncio.Lock
@@ -83,18 +85,20 @@ class MQTT_base:
     newpid: Iterator[int]
     rcv_pids: set[int]
 
-    async def publish(
+    def publish(
         self,
         topic: Data,
         msg: Data,
         retain: bool = False,
         qos: int = 0,
         properties: Optional[Properties] = None,
-    ) -> Optional[int]:
+        timeout: Optional[float] = None,
+    ) -> Coroutine[Any, Any, Optional[int]]:
         """Returns when the message is written (QoS 0: None) or acknowledged (QoS 1, 2: the reason code, below 0x80).
 
-        Outages are waited out. ValueError, TypeError: it cannot be sent. MQTTException: refused. OSError: after
-        disconnect() or close().
+        To be awaited, or made a task; outages are waited out. ValueError, TypeError: it cannot be sent. MQTTException:
+        refused. OSError: after disconnect() or close(). asyncio.TimeoutError: not within `timeout` seconds, and it is not
+        sent again.
         """
     @overload
     async def subscribe(
@@ -144,6 +148,10 @@ class MQTTClient(MQTT_base):
         ValueError, TypeError: that cannot be sent, and nothing has happened.
         """
     def close(self) -> None: ...
+    async def __aenter__(self) -> "MQTTClient":
+        """connect()"""
+    async def __aexit__(self, *args: Any) -> None:
+        """disconnect()"""
     def isconnected(self) -> bool: ...
     async def wifi_connect(self, quick: bool = False) -> None: ...
     async def wan_ok(self, packet: bytes = ...) -> bool: ...
