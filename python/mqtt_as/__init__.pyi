@@ -54,7 +54,7 @@ class MQTTException(Exception):
 class MsgQueue:
     discards: int
     """Messages that gave way to newer ones."""
-    def __aiter__(self) -> AsyncIterator[tuple]: ...
+    def __aiter__(self) -> AsyncIterator[tuple[Any, ...]]: ...
 
 class MQTT_base:
     DEBUG: bool
