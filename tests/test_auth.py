@@ -59,10 +59,6 @@ MAIN = """
 SCRIPT = AUTH + MAIN
 
 
-def defect(reason):
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
-
-
 def sign(text):
     return hashlib.sha256(KEY + text).hexdigest().encode()
 
@@ -235,7 +231,6 @@ def test_coroutine_that_raises(clients, peer, error, step):
     end(p, tracebacks=True)
 
 
-@defect("messages are handed on while the coroutine has not agreed to the server yet")
 def test_messages_of_a_server_that_is_not_trusted(clients, peer):
     """Nothing is taken from a server that could not prove who it is."""
     p = start(clients, peer, SCRIPT)
@@ -412,10 +407,10 @@ def test_wrong_packet_while_connecting(clients, peer, first):
         'f0 # 19 # 15 "SCRAM"',
         'f0 # 8c # 15 "SCRAM"',
         "f0 # 00 # 16 00 01 'x'",
-        pytest.param("f0 00", marks=defect("the connection ends without a word")),
-        pytest.param('f0 # 00 # 15 "SCRAM"', marks=defect("the connection ends without a word")),
-        pytest.param("f0 # 18 # 15 \"SCRAM\" 16 00 01 'x'", marks=defect("the connection ends without a word")),
-        pytest.param('f0 # 18 # 15 "OTHER"', marks=defect("the connection ends without a word")),
+        "f0 00",
+        'f0 # 00 # 15 "SCRAM"',
+        "f0 # 18 # 15 \"SCRAM\" 16 00 01 'x'",
+        'f0 # 18 # 15 "OTHER"',
     ],
 )
 def test_auth_out_of_turn(clients, peer, wrong):
@@ -738,7 +733,6 @@ def test_reauthentication_without_an_answer(clients, peer, steps):
     end(p)
 
 
-@defect("an acknowledgement of anything counts as an answer")
 def test_reauthentication_without_an_answer_while_messages_flow(clients, peer):
     script = (
         SCRIPT
@@ -789,7 +783,6 @@ def test_wrong_method_while_reauthenticating(clients, peer):
     end(p)
 
 
-@defect("the second answer ends the connection")
 def test_two_at_once(clients, peer):
     """One after the other, or the second is refused; the connection stays."""
     p, c = authenticated(clients, peer)

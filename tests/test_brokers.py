@@ -535,12 +535,10 @@ def test_session_not_kept(start, other, line):
 
 
 @pytest.mark.parametrize("qos", [1, 2])
-def test_cut_in_every_exchange(start, other, server, line, version, qos, request):
+def test_cut_in_every_exchange(start, other, server, line, version, qos):
     """A session that is kept, and a line that breaks five times a second: of 100 publications in each direction none is lost,
     and at QoS 2 none comes twice.
     """
-    if (server.NAME, version, qos) == ("ejabberd", 5, 2):
-        request.applymarker(pytest.mark.xfail(reason="see test_unknown_identifier_after_an_outage"))
     script = """
         async def main(client):
             await client.connect()
@@ -643,13 +641,10 @@ def test_broker_restarted(start, other, server, line, qos):
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_burst(start, other, server, version, clean, request):
+def test_burst(start, other, server, version, clean):
     """A client that was busy finds many messages of QoS 2. mosquitto 2.0.11 widens its window with each of them that is done,
     whatever the client has announced.
     """
-    if server.NAME == "mosquitto":
-        reason = "more than 128 of QoS 2 under way end the connection, with a session that is kept again and again"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     config = {"clean": clean, "client_id": "busy"}
     if version == 5:
         config["mqttv5_con_props"] = {0x11: 300}
@@ -669,7 +664,6 @@ def test_burst(start, other, server, version, clean, request):
 # --- what brokers do, in bytes
 
 
-@pytest.mark.xfail(reason="publish() raises", strict=True)
 def test_unknown_identifier_after_an_outage(clients, peer):
     """PUBCOMP with reason 0x92: it was done before, which is no error in recovery (MQTT 5, 3.7.2.1). So does ejabberd."""
     script = """
@@ -693,7 +687,6 @@ def test_unknown_identifier_after_an_outage(clients, peer):
     end(p)
 
 
-@pytest.mark.xfail(reason="it sends 20, over each connection again", strict=True)
 def test_broker_that_takes_few_at_one_time(clients, peer):
     """3.1.1 cannot say how many; rmqtt ends the connection at the 17th that is under way. Later ones must go on with fewer."""
     script = """

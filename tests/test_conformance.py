@@ -39,11 +39,6 @@ KEEP = {"clean": False, "clean_init": False}
 both = pytest.mark.parametrize("version", [4, 5])
 
 
-def is_open(reason):
-    """The client does not conform, as CONFORMANCE.md says too."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=reason)
-
-
 def settings(version, config=None):
     own = {"mqttv5": True, "mqttv5_con_props": {0x11: 600}} if version == 5 else {}
     return {**own, **(config or {})}

@@ -79,10 +79,7 @@ CANCELLED = "asyncio.CancelledError"  # no Exception
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize(
     "exception",
-    [
-        *EXCEPTIONS,
-        pytest.param(CANCELLED, marks=pytest.mark.xfail(strict=True, reason="it ends the reader, unseen until keepalive")),
-    ],
+    [*EXCEPTIONS, CANCELLED],
 )
 def test_callback_raises(start, broker, observer, exception, qos, v5):
     """The message counts as delivered, those behind it are, and the connection stays."""

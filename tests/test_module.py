@@ -9,7 +9,7 @@ from fixtures.peer import encode
 from fixtures.ports import HOST
 
 # Streams whose other end is the script. Session arguments: mqttv5, IBUFSIZE, max_packet, keepalive, ping, response (ms),
-# repubs, topic_aliases
+# repubs, topic_aliases, receive_maximum
 HEAD = """
 import gc, io, sys
 from _mqtt_as import Session
@@ -42,7 +42,7 @@ class Stream(io.IOBase):
         return 0
 
 def new(ibufsize=50, max_packet=1 << 28, keepalive=0, ping=0, response=1000, repubs=4):
-    return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs, 0)
+    return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs, 0, 65535)
 
 def connected(stream=None, session=None, clean=True, present=0, **how):
     stream = stream or Stream()
@@ -88,7 +88,7 @@ def run(mp):
 
 def test_constructor(run):
     script = """
-        good = (False, 50, 1000, 60000, 15000, 10000, 4, 0)
+        good = (False, 50, 1000, 60000, 15000, 10000, 4, 0, 65535)
         Session(*good)
         for bad in ((), good[:-1], good + (1,)):
             try:
@@ -96,7 +96,7 @@ def test_constructor(run):
                 print("taken", bad)
             except TypeError:
                 pass
-        for i in range(1, 8):
+        for i in range(1, 9):
             for wrong in (None, "1", 1.0, b"1", [], -1, 1 << 29 if i in (2,) else 1 << 62, -(1 << 62), 1 << 70):
                 try:
                     Session(*(wrong if j == i else v for j, v in enumerate(good)))
@@ -159,7 +159,7 @@ def test_wrong_self(run):
                 pass
         class Own(Session):
             def __init__(self):
-                super().__init__(False, 50, 1000, 0, 0, 1000, 4, 0)
+                super().__init__(False, 50, 1000, 0, 0, 1000, 4, 0, 65535)
         try:
             Bare().close()
             print("taken")
@@ -422,7 +422,7 @@ def test_no_allocation_for_messages(mp):
         s = socket.socket()
         s.connect(socket.getaddrinfo("127.0.0.1", int(sys.argv[1]))[0][-1])
         s.setblocking(False)
-        session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0)
+        session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0, 65535)
         session.open(s, False)
         session.connect(0, True, b"id", 60, None, None, None, None)
         count = 0

@@ -579,7 +579,7 @@ def test_publications_go_on_after_many_were_cancelled(clients, peer, answers):
     script = """
         async def main(client):
             await client.connect()
-            tasks = [asyncio.create_task(client.publish("t", str(n), qos=1)) for n in range(20)]
+            tasks = [asyncio.create_task(client.publish("t", str(n), qos=1)) for n in range(16)]
             await asyncio.sleep_ms(100)
             last = asyncio.create_task(client.publish("t", "last", qos=1))
             await told()
@@ -593,7 +593,7 @@ def test_publications_go_on_after_many_were_cancelled(clients, peer, answers):
     p = clients.start(peer, script, config={"response_time": 1, "max_repubs": 1, "keepalive": 0})
     c = peer.accept()
     c.accept_connect()
-    pids = [pid(c.expect("32 # *")) for _ in range(20)]
+    pids = [pid(c.expect("32 # *")) for _ in range(16)]
     p.send("go")
     p.expect("cancelled")
     if answers:

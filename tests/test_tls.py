@@ -233,7 +233,6 @@ def test_publications_when_the_connection_breaks(clients, peer, accept):
     end(p)
 
 
-@pytest.mark.xfail(strict=True, reason="a TLS stream that breaks forgets the socket below it: close that one too")
 @pytest.mark.parametrize("fault", ["reset", "garbage", "no TLS"])
 def test_sockets_are_closed(clients, peer, accept, fault):
     """MicroPython forgets the socket below a TLS stream that breaks; a client that reconnects must not collect them."""

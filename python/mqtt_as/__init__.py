@@ -21,7 +21,6 @@ IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
 MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
 
 _MAX_PACKET = const(0x0FFFFFFF)
-_INBOUND = const(128)  # QoS 2 messages under way that the session keeps track of
 _BURST = const(16)  # Messages taken before other tasks get their turn
 
 # What Session.receive() answers; above _DONE: identifier << 8 | reason code
@@ -32,6 +31,7 @@ _CONNACK = const(3)
 _DISCONNECT = const(4)  # From the broker (MQTT 5)
 _AUTH = const(5)
 _DONE = const(0x100)
+_NOTED = const(0x1000000)  # Added: it is not over, but a PUBREC says more
 # What Session.publish() and the like answer beside the identifier
 _BACKLOG = const(0x10000)  # Added: not all is written yet
 _REFUSED = const(-0x100)  # Less a reason code: the broker said that it can't
@@ -200,7 +200,6 @@ class MQTT_base:
         self._auth = None
         if self.mqttv5:  # The server is told what is taken here
             props = dict(props or {})
-            props[0x21] = min(props.get(0x21, _INBOUND), _INBOUND)
             max_packet = min(props.get(0x27, max_packet), max_packet)
             if max_packet < _MAX_PACKET:
                 props[0x27] = max_packet
@@ -226,6 +225,7 @@ class MQTT_base:
             self._response_ms,
             c["max_repubs"],
             c["topic_aliases"],
+            (props or {}).get(0x21, 65535),
         )
         self._core.connect(0, self._clean, *self._identity)  # Would it do?
         self._core.close()
@@ -245,6 +245,7 @@ class MQTT_base:
         self.ack_properties = None  # Of the request that returned last
         self.last_error = None  # What ended the connection
         self._sock = None
+        self._tcp = None  # The socket below it, of TLS
         self._isconnected = False
         self._stopped = False  # By disconnect() or close()
         self._connections = 0
@@ -332,7 +333,7 @@ class MQTT_base:
         if self._auth:
             identity = identity[:-1] + (await self._auth.begin(identity[-1]),)
         self.dprint("Connecting to %s port %s" % (self.server, self.port))
-        sock = self._sock = await self._open()
+        sock = self._sock = self._tcp = await self._open()
         self._check_stopped()
         if self._ssl:
             self._sock = self._secure(sock)
@@ -401,8 +402,6 @@ class MQTT_base:
     # DISCONNECT, after which the broker closes: to close first could undo it.
     # ValueError: nothing has happened
     def _leave(self, reason=0, properties=None):
-        if self.mqttv5 and properties and properties.get(0x11) and not self._identity[-1].get(0x11):
-            raise ValueError("session expiry (0x11) on disconnect needs one in config['mqttv5_con_props']")
         r = self._call(self._core.control, False, reason, properties)
         self._isconnected = False
         self._wake.clear()
@@ -413,7 +412,7 @@ class MQTT_base:
     def _fail(self, er):
         if self._error is None:
             self._error = er
-            if self._isconnected:
+            if self._isconnected or isinstance(er, MQTTException):
                 self.last_error = er
             self._isconnected = False
             self._wake.set()
@@ -426,12 +425,13 @@ class MQTT_base:
         while self._tasks:
             _cancel(self._tasks.pop())
         self._draining = False
-        if self._sock is not None:
-            try:
-                self._sock.close()
-            except OSError:
-                pass
-            self._sock = None
+        for sock in (self._sock, self._tcp):  # A broken TLS stream forgets it
+            if sock is not None:
+                try:
+                    sock.close()
+                except OSError:
+                    pass
+        self._sock = self._tcp = None
         self._wake.set()
         self._pulse()
 
@@ -452,7 +452,7 @@ class MQTT_base:
             try:
                 r = session.receive(ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None)
                 failures = 0
-            except Exception as e:
+            except (Exception, asyncio.CancelledError) as e:
                 if session.calling():  # It is the application's
                     sys.print_exception(e)
                     r = _MORE
@@ -463,10 +463,16 @@ class MQTT_base:
                     continue
                 else:
                     return self._fail(e)
-            if r >= _DONE:
+            if r >= _NOTED:
+                self._note(r - _NOTED)
+            elif r >= _DONE:
                 self._finish(r >> 8, r & 0xFF)
             elif r == _CONNACK:
                 self._accepted()
+                if self._auth:  # Nothing from who has yet to be agreed to
+                    yield from self._wake.wait()
+                    if self._error:
+                        return
             elif r == _DISCONNECT:
                 return self._dismissed()
             elif r == _AUTH:
@@ -603,15 +609,24 @@ class MQTT_base:
         if reason is None:
             raise OSError(errno.ENOTCONN, "disconnected before the broker answered")
         self.ack_properties = request.properties
+        if isinstance(reason, Exception):
+            raise reason
         if type(reason) is int and reason >= 0x80:
             raise _refusal(reason, request.properties)
         return reason
+
+    def _note(self, r):
+        request = self._requests.get(r >> 8)
+        if request:
+            request.reason = r & 0xFF
+            request.properties = self._core.properties()
 
     def _finish(self, pid, reason):
         request = self._requests.pop(pid, None)
         if request:
             if self.mqttv5:
-                request.properties = self._core.properties()
+                request.properties = self._core.properties() or request.properties
+            reason = reason or request.reason or 0
             if request.several:  # An UNSUBACK of 3.1.1 has no codes
                 reason = list(self._core.codes() or bytes(len(request.args[0])))
             request.done(reason)
@@ -624,7 +639,13 @@ class MQTT_base:
         if request is None:
             self._core.abandon(pid)
             return True
-        r = request.method(ticks_ms(), pid, *request.args)
+        try:
+            r = request.method(ticks_ms(), pid, *request.args)
+        except (TypeError, ValueError) as e:  # They have changed
+            del self._requests[pid]
+            self._core.abandon(pid)
+            request.done(e)
+            return True
         if r <= _REFUSED:  # Another broker than before
             del self._requests[pid]
             self._core.abandon(pid)
@@ -683,9 +704,7 @@ class MQTT_base:
             r = await self._send(self._core.publish, args)
 
     # topic: one, or a list of them or of (topic, qos): then the codes in a list
-    async def subscribe(
-        self, topic, qos=0, properties=None, *, no_local=False, retain_as_published=False, retain_handling=0
-    ):
+    async def subscribe(self, topic, qos=0, properties=None, *, no_local=False, retain_as_published=False, retain_handling=0):
         options = 0
         if self.mqttv5:
             options = bool(no_local) << 2 | bool(retain_as_published) << 3 | retain_handling << 4
@@ -696,7 +715,7 @@ class MQTT_base:
 
     async def unsubscribe(self, topic, properties=None):
         several = isinstance(topic, (list, tuple))
-        topics = list(topic) if several else [topic]
+        topics, _ = _topics(topic if several else (topic,), 0)
         return await self._request(several, self._core.subscribe, topics, None, properties)
 
     # Authenticates once more (MQTT 5, 4.12.1), by config["auth_coro"]
@@ -891,9 +910,12 @@ class MQTTClient(MQTT_base):
 
     # reason and properties: of MQTT 5. 0x04: the broker publishes the will
     async def disconnect(self, reason=0, properties=None):
-        end = self._leave(reason, properties) if self._isconnected else None
+        if self.mqttv5 and isinstance(properties, dict) and properties.get(0x11) and not self._identity[-1].get(0x11):
+            raise ValueError("session expiry (0x11) on disconnect needs one in config['mqttv5_con_props']")
+        connected = self._isconnected
+        end = self._leave(reason, properties)
         self._release()
-        if end:
+        if connected:
             await end
         self._drop()
         self._end_requests()

@@ -6,6 +6,7 @@
 # MIT licence: see LICENSE.
 import asyncio
 import errno
+from time import ticks_diff, ticks_ms
 
 
 class Auth:
@@ -17,6 +18,7 @@ class Auth:
         self._method = method
         self._again = False  # Under way over a connection that is up
         self._moved = False
+        self._lock = asyncio.Lock()
 
     # The properties of a packet: what the coroutine says, over those there are
     async def begin(self, props):
@@ -38,6 +40,8 @@ class Auth:
         connecting = not client._isconnected
         # An AUTH that agrees, or goes on, is for who asked for it
         if props.get(0x15, self._method) != self._method or not (connecting or self._again):
+            if not connecting:
+                client._unsent(client._call(client._core.control, False, 0x82, None))
             client._fail(OSError(-1, "AUTH out of turn or of another method"))
         else:
             client._own(self._answer(reason, props))
@@ -56,22 +60,29 @@ class Auth:
             client._wake.set()
 
     async def again(self):
+        async with self._lock:
+            await self._reauthenticate()
+
+    async def _reauthenticate(self):
         client = self._client
         props = await self.begin({})
         if not client._isconnected:
             raise OSError(errno.ENOTCONN, "not connected")
         n = client._connections
-        self._again = True
+        self._again = self._moved = True
         try:
             client._unsent(client._call(client._core.control, True, 0x19, props))
-            self._moved = True
             while self._again:
                 if n != client._connections or not client._isconnected:
                     raise client.last_error or OSError(errno.ENOTCONN)
+                if self.moved():
+                    t = ticks_ms()
+                ms = client._response_ms - ticks_diff(ticks_ms(), t)
+                if ms <= 0:
+                    raise OSError(errno.ETIMEDOUT, "no AUTH from the broker")
                 try:
-                    await asyncio.wait_for_ms(client._turn.wait(), client._response_ms)
+                    await asyncio.wait_for_ms(client._turn.wait(), ms)
                 except asyncio.TimeoutError:
-                    if not self.moved():
-                        raise OSError(errno.ETIMEDOUT, "no AUTH from the broker")
+                    pass
         finally:
             self._again = False

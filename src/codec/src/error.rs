@@ -47,10 +47,10 @@ pub enum Error {
     DuplicateProperty = 21,
     /// A property has a value outside its range, 0 or a byte other than 0 and 1 for instance (2.2.2.2).
     PropertyValue = 22,
-    /// Topic alias 0 (3.3.2.3.4).
-    TopicAlias = 24,
     /// Authentication data without a method, or an AUTH without one (3.1.2.11.10, 3.15.2.2.2).
     NoAuthMethod = 23,
+    /// Topic alias 0 (3.3.2.3.4).
+    TopicAlias = 24,
 
     /// To send: a string, or binary data, of more than 65535 bytes (1.5.4).
     StringTooLong = 32,

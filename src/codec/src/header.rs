@@ -4,6 +4,10 @@ use crate::{Error, QoS, Version, varint};
 /// PINGREQ (3.12), the whole packet.
 pub const PINGREQ: [u8; 2] = [PacketType::Pingreq as u8, 0];
 
+/// Flags of PUBLISH (3.3.1).
+pub(crate) const RETAIN: u8 = 1;
+pub(crate) const DUP: u8 = 8;
+
 /// The packet types (2.1.2) as they stand in the first byte, with the flags each demands (2.1.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

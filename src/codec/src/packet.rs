@@ -1,11 +1,8 @@
-use crate::header::PacketType;
+use crate::header::{DUP, PacketType, RETAIN};
 use crate::property::TOPIC_ALIAS;
 use crate::reader::Reader;
 use crate::reason::{self, Carrier};
 use crate::{Error, Pid, Place, Properties, QoS, Version};
-
-const RETAIN: u8 = 1;
-const DUP: u8 = 8;
 
 /// What CONNACK of MQTT 5 says instead of return code 1 of 3.1.1.
 const UNSUPPORTED_VERSION: u8 = 0x84;

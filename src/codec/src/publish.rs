@@ -1,13 +1,10 @@
 use core::num::NonZeroU16;
 
 use crate::encode::{Body, measure};
-use crate::header::PacketType;
+use crate::header::{DUP, PacketType, RETAIN};
 use crate::property::TOPIC_ALIAS;
 use crate::writer::Writer;
 use crate::{Error, Pid, Properties, QoS, Version};
-
-const RETAIN: u8 = 1;
-const DUP: u8 = 8;
 
 /// PUBLISH (3.3) to the server, all but the payload: `len` and `encode` concern the bytes before it, and
 /// `payload_len` bytes must follow them.

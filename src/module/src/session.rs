@@ -83,12 +83,12 @@ pub struct Session {
     receiver: Receiver<Memory>,
     limits: Limits,
     /// Its tables have destructors, if empty ones; the heap runs none.
-    state: ManuallyDrop<State>,
+    state: ManuallyDrop<State<Memory>>,
 }
 
 class! {
     Session {
-        new(8..=8) = Session::new;
+        new(9..=9) = Session::new;
         methods {
             open(self, stream, buffered) = Session::open;
             close(self) = Session::close;
@@ -114,10 +114,11 @@ class! {
 
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
-    /// response_ms, max_repubs, topic_aliases)`
+    /// response_ms, max_repubs, topic_aliases, receive_maximum)`
     fn new(args: &[Obj]) -> Session {
-        let range =
-            Exception::Value(c"out of range: IBUFSIZE, max_packet, max_repubs or topic_aliases");
+        let range = Exception::Value(
+            c"out of range: IBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
+        );
         let number = |i, max| uint(arg(args, i), max, range);
         let version = if arg(args, 0).is_true() {
             Version::V5
@@ -127,7 +128,9 @@ impl Session {
         let ibufsize = number(1, 1 << 24).max(1) as usize;
         let max_packet = number(2, (1 << 28) + 4);
         let keep_alive = KeepAlive::new(number(3, 1 << 29), number(4, 1 << 29), number(5, 1 << 29));
-        let state = State::new(version, keep_alive, number(6, 255) as u8);
+        let repubs = number(6, 255) as u8;
+        let mut state = State::new(version, keep_alive, repubs, Memory::new(0));
+        state.receive_maximum = number(8, 0xffff) as usize;
         Session {
             version,
             stream: None,

@@ -63,6 +63,8 @@ pub(crate) struct Flight {
     // Nobody waits any more: it only keeps its identifier from being used.
     abandoned: bool,
     sends: u8,
+    // What `releases` was at PUBREC.
+    released: u16,
     sent_at: u32,
 }
 
@@ -83,6 +85,8 @@ pub struct Flights {
     pub(crate) last: u16,
     // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
     receive_maximum: u16,
+    // PUBRECs so far, to tell which came first.
+    releases: u16,
     pub(crate) table: Vec<Flight, { IN_FLIGHT + OTHERS }>,
 }
 
@@ -93,6 +97,7 @@ impl Flights {
             max_repubs,
             last: 0,
             receive_maximum: 0,
+            releases: 0,
             table: Vec::new(),
         };
         flights.set_receive_maximum(None);
@@ -104,8 +109,8 @@ impl Flights {
     pub fn set_receive_maximum(&mut self, n: Option<u16>) {
         self.receive_maximum = n.unwrap_or(match self.version {
             // 3.1.1 can neither announce it nor refuse. This is what widespread
-            // servers take; QoS 2 messages beyond it are lost there.
-            Version::V3 => 20,
+            // servers take; beyond it they drop QoS 2 messages or connections.
+            Version::V3 => 16,
             Version::V5 => u16::MAX,
         });
     }
@@ -135,6 +140,7 @@ impl Flights {
             anew: false,
             abandoned: false,
             sends: 1,
+            released: 0,
             sent_at: now,
         };
         self.table.push(flight).ok()?;
@@ -210,20 +216,19 @@ impl Flights {
     /// A PUBREC: the server has the message.
     fn received(&mut self, pid: Pid, now: u32) -> Reply {
         let mut known = false;
-        if let Some(i) = self.table.iter().position(|f| f.pid == pid)
-            && let Some(f) = self.table.get_mut(i)
+        let releases = self.releases;
+        if let Some(f) = self.get(pid)
             && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp)
         {
             known = true;
+            if f.wait == Wait::Pubrec {
+                f.released = releases;
+            }
+            f.wait = Wait::Pubcomp;
             f.stale = false;
             f.anew = false;
             f.sent_at = now;
-            if f.wait == Wait::Pubrec {
-                f.wait = Wait::Pubcomp;
-                // 4.6: PUBRELs go out in the order of the PUBRECs.
-                let f = self.table.remove(i);
-                let _ = self.table.push(f);
-            }
+            self.releases = releases.wrapping_add(1);
         }
         Reply {
             done: false,
@@ -257,7 +262,13 @@ impl Flights {
         let quota = self.quota();
         // 4.9: nothing but a PUBLISH waits for the quota.
         let free = |f: &&Flight| quota || !matches!(f.wait, Wait::Puback | Wait::Pubrec);
-        let f = self.table.iter().filter(|f| f.stale).find(free)?;
+        let mut f = self.table.iter().filter(|f| f.stale).find(free)?;
+        if f.wait == Wait::Pubcomp {
+            // 4.6: PUBRELs go out in the order of the PUBRECs.
+            let released = |f: &&Flight| f.stale && f.wait == Wait::Pubcomp;
+            let age = |f: &&Flight| self.releases.wrapping_sub(f.released);
+            f = self.table.iter().filter(released).max_by_key(age)?;
+        }
         Some(f.resend())
     }
 

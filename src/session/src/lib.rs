@@ -4,22 +4,20 @@
 //!
 //! Pure state: no socket, no clock, no payload. Time is an argument, in
 //! milliseconds of any clock that wraps at a power of two of at least 2³⁰
-//! ([`elapsed`]). Tables are of fixed size.
+//! ([`elapsed`]). The table of requests is of fixed size; that of QoS 2 messages
+//! from the server grows in a [`Storage`], since 3.1.1 cannot bound them.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 mod flights;
+mod inbound;
 mod keepalive;
 
 pub use flights::{Flights, IN_FLIGHT, Reply, Resend, Wait};
 pub use keepalive::{Due, KeepAlive};
 
-use heapless::Vec;
-use mqtt_codec::{AckKind, Pid, QoS, Version};
-
-/// Inbound QoS 2 messages that may wait for their PUBREL at one time. What a
-/// server may have in flight towards us is bound by it (MQTT 5, 3.1.2.11.3).
-pub const INBOUND: usize = 128;
+use inbound::Inbound;
+use mqtt_codec::{AckKind, OutOfMemory, Pid, QoS, Storage, Version};
 
 /// Milliseconds from `then` to `now`, both readings of a clock that wraps at a
 /// power of two of at least 2³⁰ (MicroPython's `ticks_ms`, on any port).
@@ -34,8 +32,8 @@ pub enum Incoming {
     Deliver,
     /// The application has it already: only acknowledge it again.
     Duplicate,
-    /// The server has more messages in flight than it was told to, or than
-    /// [`INBOUND`] of QoS 2 (MQTT 5: reason code 0x93).
+    /// The server has more messages in flight than it was told to (MQTT 5:
+    /// reason code 0x93).
     TooMany,
 }
 
@@ -43,7 +41,7 @@ pub enum Incoming {
 ///
 /// The tables come last: the nearer a field, the shorter the code.
 #[repr(C)]
-pub struct Session {
+pub struct Session<S> {
     /// When to ping and when to give the connection up.
     pub keep_alive: KeepAlive,
     /// What we sent and the server has not answered.
@@ -56,18 +54,19 @@ pub struct Session {
     // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3. Those that came over
     // an earlier connection are the first.
     earlier: usize,
-    received: Vec<u16, INBOUND>,
+    received: Inbound<S>,
 }
 
-impl Session {
-    pub fn new(version: Version, keep_alive: KeepAlive, max_repubs: u8) -> Self {
+impl<S: Storage> Session<S> {
+    /// `received`: memory for the identifiers of QoS 2 messages, empty at first.
+    pub fn new(version: Version, keep_alive: KeepAlive, max_repubs: u8, received: S) -> Self {
         Session {
             flights: Flights::new(version, max_repubs),
             keep_alive,
             receive_maximum: usize::MAX,
             unsent: 0,
             earlier: 0,
-            received: Vec::new(),
+            received: Inbound::new(received),
         }
     }
 
@@ -91,18 +90,24 @@ impl Session {
         self.keep_alive.sent(now, blocked);
     }
 
-    /// What to do with a PUBLISH (4.3).
-    pub fn incoming(&self, qos: QoS, pid: Option<Pid>) -> Incoming {
-        match (qos, pid) {
-            (QoS::ExactlyOnce, Some(pid)) if self.is_received(pid) => Incoming::Duplicate,
-            (QoS::AtMostOnce, _) => Incoming::Deliver,
-            (QoS::ExactlyOnce, _) if self.received.is_full() => Incoming::TooMany,
-            // 4.9: what it had in flight before does not count.
-            _ if self.received.len() - self.earlier + self.unsent >= self.receive_maximum => {
-                Incoming::TooMany
+    /// What to do with a PUBLISH (4.3). [`OutOfMemory`]: nothing has changed.
+    pub fn incoming(&mut self, qos: QoS, pid: Option<Pid>) -> Result<Incoming, OutOfMemory> {
+        let Some(pid) = pid else {
+            return Ok(Incoming::Deliver);
+        };
+        if qos == QoS::ExactlyOnce {
+            if self.received.position(pid).is_some() {
+                return Ok(Incoming::Duplicate);
             }
-            _ => Incoming::Deliver,
+            self.received.reserve()?;
         }
+        // 4.9: what it had in flight before does not count.
+        let in_flight = self.received.len() - self.earlier + self.unsent;
+        Ok(if in_flight >= self.receive_maximum {
+            Incoming::TooMany
+        } else {
+            Incoming::Deliver
+        })
     }
 
     /// The application has the message: the acknowledgement to send.
@@ -115,9 +120,9 @@ impl Session {
                 Some((AckKind::Puback, pid))
             }
             QoS::ExactlyOnce => {
-                if !self.is_received(pid) {
+                if self.received.position(pid).is_none() {
                     // `incoming` saw to it that there is room.
-                    let _ = self.received.push(pid.get());
+                    self.received.push(pid);
                 }
                 Some((AckKind::Pubrec, pid))
             }
@@ -130,7 +135,7 @@ impl Session {
         if kind != AckKind::Pubrel {
             return self.flights.acknowledged(kind, pid, reason, now);
         }
-        let known = self.received.iter().position(|&p| p == pid.get());
+        let known = self.received.position(pid);
         if let Some(i) = known {
             self.received.remove(i);
             self.earlier -= usize::from(i < self.earlier);
@@ -139,10 +144,6 @@ impl Session {
             done: false,
             answer: Some((AckKind::Pubcomp, flights::found(known.is_some()))),
         }
-    }
-
-    fn is_received(&self, pid: Pid) -> bool {
-        self.received.iter().any(|&p| p == pid.get())
     }
 
     /// What the clock asks for.

@@ -570,7 +570,7 @@ fn options() {
             (V5, b"$shared/g/a", v5),
         ] {
             // each of several is looked at
-            for at in if cfg!(miri) { 1..2 } else { 0..3 } {
+            for at in 0..if cfg!(miri) { 1 } else { 3 } {
                 let mut filters: [(&[u8], u8); 3] = [(b"b/+", 0), (b"c", 1), (b"#", 2)];
                 filters[at] = (filter, options);
                 let body = |with_options: bool| {

@@ -21,6 +21,9 @@ const DISCONNECT: isize = 4;
 const AUTH: isize = 5;
 /// What `step` answers when a message is to be handed to the callback.
 const DELIVER: isize = 6;
+/// Added to the answer that a request is over where it is not, but a PUBREC says
+/// more than that.
+const NOTED: isize = 1 << 24;
 
 /// Errors in sequence rather than in a packet; they follow the codec's.
 const UNEXPECTED: u8 = 50;
@@ -124,7 +127,8 @@ impl Session {
                         Ok(topic) => topic,
                         Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
                     };
-                    match self.state.incoming(p.qos(), p.pid) {
+                    let incoming = self.state.incoming(p.qos(), p.pid);
+                    match incoming.map_err(|_| Exception::Memory).or_raise() {
                         Incoming::Duplicate => {}
                         Incoming::TooMany => return self.bad(TOO_MANY, 0x93),
                         Incoming::Deliver => {
@@ -207,6 +211,12 @@ impl Session {
                         // PUBCOMP 0x92: a repeated PUBREL, the message is through.
                         let failed = kind != AckKind::Pubcomp;
                         answer = Some(done(pid, if failed { reason } else { 0 }));
+                    }
+                    if kind == AckKind::Pubrec
+                        && reply.answer == Some((AckKind::Pubrel, 0))
+                        && (reason != 0 || !p.properties.is_empty())
+                    {
+                        answer = Some(NOTED + done(pid, reason));
                     }
                     if let Some((kind, reason)) = reply.answer {
                         self.acknowledge(kind, pid, reason);

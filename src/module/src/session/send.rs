@@ -21,6 +21,9 @@ const BACKLOG: isize = 0x10000;
 /// The reason code of a packet that is too large for the server.
 const TOO_LARGE: u8 = 0x95;
 
+/// Bytes by which an alias makes a packet longer, at most.
+const ALIAS: usize = 4;
+
 /// Topics in one SUBSCRIBE.
 const MAX_TOPICS: usize = 255;
 
@@ -64,9 +67,6 @@ impl Session {
         this.outbound = aliases(this.max_outbound.into());
         this.authenticates = properties.get(property::AUTHENTICATION_METHOD).is_some();
         this.terse = number(properties, property::REQUEST_PROBLEM_INFORMATION) == Some(0);
-        if let Some(n) = number(properties, property::RECEIVE_MAXIMUM) {
-            this.state.receive_maximum = n as usize;
-        }
         this.clean = clean;
         of_will.free();
         encoded.free();
@@ -203,6 +203,7 @@ impl Session {
         let mut new = own;
         if own == 0
             && let Some((alias, known)) = this.alias(&topic)
+            && (known || !this.limits.exceeds(size.len + payload.len() + ALIAS))
         {
             head.alias = Some(alias);
             if known {
