@@ -324,7 +324,8 @@ class MQTT_base:
         try:
             await self._attempt(clean)
         except:
-            self._next_server()
+            if len(self._servers) > 1:
+                self._next_server()
             raise
 
     async def _attempt(self, clean):
@@ -681,9 +682,11 @@ class MQTT_base:
         else:
             r = -1
             if self._isconnected:
-                try:
-                    r = self._call(self._core.publish, 0, topic, msg, retain, qos, properties)
-                except (TypeError, ValueError) as e:
+                try:  # As _call does, but without garbage
+                    r = self._core.publish(ticks_ms(), 0, topic, msg, retain, qos, properties)
+                except OSError as e:
+                    self._fail(e)
+                except Exception as e:
                     return _raise(e)
             if r == 0:  # The common case
                 self._sent += 1
