@@ -55,3 +55,45 @@ install_packages() {
 apt_install() {
     $as_root DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@"
 }
+
+# the archives apt is configured for, in either format of its source lists
+archives() {
+    apt-get indextargets --format '$(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "main" && $2 !~ /security/ && !seen[$2]++ { print $2 }'
+}
+
+# this release's name
+release() { (. /etc/os-release && echo "$VERSION_CODENAME"); }
+
+# other_apt DIR TYPE URI SUITE COMPONENT [ARCHITECTURE]: below DIR an apt of its own that knows these packages only, for
+# with_apt. Needs no root. TYPE is deb or deb-src.
+other_apt() {
+    rm -rf "$1"
+    mkdir -p "$1/parts" "$1/state/lists/partial" "$1/cache/archives/partial"
+    keyrings=$(ls /usr/share/keyrings/debian-archive-keyring.[gp]*[gp] /usr/share/keyrings/ubuntu-archive-keyring.gpg 2>/dev/null | paste -sd ' ')
+    cat >"$1/parts/source.sources" <<END
+Types: $2
+URIs: $3
+Suites: $4
+Components: $5
+${keyrings:+Signed-By: $keyrings}
+END
+    cat >"$1/apt.conf" <<END
+Dir::State "$1/state";
+Dir::State::status "/var/lib/dpkg/status";
+Dir::Cache "$1/cache";
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "$1/parts";
+Acquire::Languages "none";
+APT::Sandbox::User "";
+${6:+APT::Architecture "$6"; APT::Architectures { "$6"; \};}
+END
+    with_apt "$1" apt-get -q update
+}
+
+# with_apt DIR COMMAND...
+with_apt() {
+    own_apt=$1
+    shift
+    env APT_CONFIG="$own_apt/apt.conf" "$@"
+}
