@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Reads the table of architectures, architectures.json.
 
-arch.py [--built]         the names of the architectures that are built
+arch.py [--built]        the names of the architectures that are built
+arch.py --tested         of those that the tests run
 arch.py NAME FIELD       one field, lists separated by spaces, nothing for null
 arch.py NAME --make      all fields as assignments for make
 """
@@ -27,8 +28,9 @@ def text(value):
 
 def main(args):
     table = json.loads(TABLE.read_text(encoding="utf-8"))
-    if args in ([], ["--built"]):
-        print(" ".join(name for name, arch in table.items() if arch["status"] == "built"))
+    if args in ([], ["--built"], ["--tested"]):
+        wanted = ["tested"] if args == ["--tested"] else ["built", "tested"]
+        print(" ".join(name for name, arch in table.items() if arch["status"] in wanted))
         return
     if len(args) != 2:
         sys.exit(__doc__.strip())

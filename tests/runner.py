@@ -159,11 +159,11 @@ def miri():
 def main():
     parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=STEPS, action="append", help="run these steps only")
-    parser.add_argument("--arch", action="append", help="an architecture to test on (default: x64)")
+    parser.add_argument("--arch", action="append", help="an architecture to test on (default: all that have a runtime)")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
     only = options.only or STEPS
-    arches = options.arch or ["x64"]
+    arches = options.arch or subprocess.check_output([ROOT / "natmod" / "arch.py", "--tested"], text=True).split()
     LOGS.mkdir(parents=True, exist_ok=True)
 
     # what has to be done in order; two of these run side by side
