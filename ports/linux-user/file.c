@@ -21,7 +21,7 @@ mp_uint_t stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode) {
     return stream_result(syscall(SYS_read, stream_fd(self), (long)buf, size, 0, 0), errcode);
 }
 
-mp_uint_t stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode) {
+static mp_uint_t stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode) {
     return stream_result(syscall(SYS_write, stream_fd(self), (long)buf, size, 0, 0), errcode);
 }
 

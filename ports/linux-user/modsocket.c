@@ -88,7 +88,12 @@ static const mp_rom_map_elem_t socket_locals_table[] = {
 };
 static MP_DEFINE_CONST_DICT(socket_locals, socket_locals_table);
 
-static const mp_stream_p_t socket_p = { .read = stream_read, .write = stream_write, .ioctl = stream_ioctl };
+// a peer that has gone is an error, not a signal
+static mp_uint_t socket_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode) {
+    return stream_result(syscall(SYS_sendto, stream_fd(self), (long)buf, size, MSG_NOSIGNAL, 0), errcode);
+}
+
+static const mp_stream_p_t socket_p = { .read = stream_read, .write = socket_write, .ioctl = stream_ioctl };
 
 // socket(family=AF_INET, type=SOCK_STREAM, protocol=0)
 static mp_obj_t socket_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {

@@ -13,7 +13,6 @@ typedef struct {
 void *new_stream(const mp_obj_type_t *type, int fd);
 
 mp_uint_t stream_read(mp_obj_t self, void *buf, mp_uint_t size, int *errcode);
-mp_uint_t stream_write(mp_obj_t self, const void *buf, mp_uint_t size, int *errcode);
 mp_uint_t stream_ioctl(mp_obj_t self, mp_uint_t request, uintptr_t arg, int *errcode);
 
 static inline int stream_fd(mp_obj_t self) {
