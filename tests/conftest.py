@@ -7,7 +7,7 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
             `out`, `err`, `code`, `lines`; mp.start(script, *args) gives a running one with expect(regex), send(line),
             signal(number), wait(). A script is a pathlib.Path or the text itself.
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
-            tests marked `core` run.
+            tests marked `core` run; core(tls=True): where the runtime has TLS.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
@@ -23,6 +23,7 @@ probe       The environment for scripts that import probe (tests/device/probe.py
 Whatever a fixture started ends with the test, also where it fails.
 """
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from fixtures.observer import Observer
 from fixtures.peer import Peer
 from fixtures.proxy import Proxy
 
+ARCHITECTURES = json.loads((Path(__file__).parent.parent / "natmod" / "architectures.json").read_text())
+
 
 def pytest_addoption(parser):
     parser.addoption("--arch", action="append", default=None, help="an architecture to test on (default: x64)")
@@ -43,7 +46,11 @@ def pytest_generate_tests(metafunc):
     if "arch" in metafunc.fixturenames:
         first, *others = metafunc.config.getoption("--arch") or ["x64"]
         core = metafunc.definition.get_closest_marker("core")
-        metafunc.parametrize("arch", [first, *(others if core else [])], scope="session")
+        if core is None:
+            others = []
+        elif core.kwargs.get("tls"):
+            others = [arch for arch in others if ARCHITECTURES[arch]["runtime"] != "linux-user"]
+        metafunc.parametrize("arch", [first, *others], scope="session")
 
 
 @pytest.fixture(scope="session")

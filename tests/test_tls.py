@@ -50,6 +50,7 @@ def test_tls(clients, tls_broker):
     end(p)
 
 
+@pytest.mark.core(tls=True)
 def test_verified(clients, tls_broker, tmp_path):
     script = """
         import ssl
