@@ -22,21 +22,6 @@ def tell(word, what):
     print(word, json.dumps(what))
 
 
-class Client(MQTTClient):
-    # When a TLS stream breaks, MicroPython forgets the socket below it, which then stays open
-    socket = None
-
-    def _secure(self, sock):
-        self.socket = sock
-        return super()._secure(sock)
-
-    def _drop(self):
-        super()._drop()
-        if self.socket is not None:
-            self.socket.close()
-            self.socket = None
-
-
 class Flow:
     """Messages of one sender at one QoS, counted where they arrive."""
 
@@ -81,7 +66,7 @@ class Station:
         c.update(subs_cb=self.message, clean=False, ssl=settings["tls"])
         if c["mqttv5"]:
             c["mqttv5_con_props"] = {0x11: 3600}
-        self.client = Client(c)
+        self.client = MQTTClient(c)
         self.slots = self.echoes = self.moments = self.up = 0
         self.answered = -1
         self.begun = 0
