@@ -15,6 +15,7 @@ from mqtt_as import MQTTClient, config
 SLOT = 100  # ms between two echoes
 LATE = 1000  # ms after which an echo does not count
 SIZES = (0, 10, 60, 300, 1500, 20_000)  # bytes of a message, beside its numbers
+STATE = "_isconnected", "_draining", "_requests", "_error", "_tasks", "_sock"
 PATIENCE = 30  # s without a message until those that are missing count as lost
 
 
@@ -122,6 +123,7 @@ class Station:
             "echo": self.echoes / (self.slots + 1),
             "flows": [flow.result() for flow in self.flows],
             "open": len(self.client.rcv_pids),
+            "state": repr([(k, v) for k, v in self.client.__dict__.items() if k in STATE]),
         }
 
 
@@ -147,14 +149,19 @@ async def main():
     flows = [flow for s in stations for flow in s.flows]
     tell("ready", sample())
 
-    work = [sampling()]
+    work, names = [sampling()], ["sampling"]
     for s in stations:
         work += [s.echo(), s.watch()] + [s.send(qos, period) for qos in range(3)]
+        names += ["%s: %s" % (s.name, what) for what in ("echo", "watch", "publish, QoS 0", "publish, QoS 1", "publish, QoS 2")]
     work = [asyncio.create_task(coro) for coro in work]
     await stdin.readline()
     stopping = True
-    for t in work:
-        await t
+    stuck = []
+    for t, name in zip(work, names):
+        try:
+            await asyncio.wait_for(t, PATIENCE)
+        except asyncio.TimeoutError:
+            stuck.append(name)
     work = t = None
     tell("sent", sum(flow.sent for flow in flows))
     quiet = 0  # tenths of a second
@@ -164,6 +171,7 @@ async def main():
         quiet = quiet + 1 if received == sum(flow.received for flow in flows) else 0
     await asyncio.sleep(2)  # what comes twice may still come
     result = sample()
+    result["stuck"] = stuck
     result["stations"] = [s.result() for s in stations]
     tell("result", result)
     result = None

@@ -220,7 +220,7 @@ def watch(program, broker, proxies, options):
     finally:
         chaos.stop()
     program.send("enough")
-    told(program, "sent", 120)
+    told(program, "sent", 600)
     result = told(program, "result", 600)
     program.send("end")
     end = told(program, "end", 30)
@@ -264,6 +264,7 @@ def table(chaos, ready, samples, result, end):
     # what the last connection of a client needs beside its own tasks is gone by then
     check(result["files"] <= ready["files"], f"files: {ready['files']} at first, {result['files']} at the end")
     check(result["tasks"] <= ready["tasks"], f"tasks: {ready['tasks']} at first, {result['tasks']} at the end")
+    check(not result["stuck"], f"never came back: {', '.join(result['stuck'])}")
     samples = [s for s in samples if s["at"] > WARM]
     third = len(samples) // 3
     if third > 1:
