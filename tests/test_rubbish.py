@@ -129,8 +129,9 @@ def test_rubbish(clients, peer, version, copy):
     while True:
         c = peer.accept()
         connections += 1
-        c.accept_connect(connack if connections % 9 or connections < 9 else rng.randbytes(rng.randrange(1, 9)))
-        if connections == 50 or time.monotonic() > until:
+        refused = connections % 9 == 0
+        c.accept_connect(rng.randbytes(rng.randrange(1, 9)) if refused else connack)
+        if connections == 50 or time.monotonic() > until and not refused:
             p.send("state")
             states.append(int(p.expect("^state (.*)")[1]))
             if connections != 50:
