@@ -15,7 +15,7 @@ pub enum AckKind {
 }
 
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP without properties, at the front of `out`: 4 bytes in 3.1.1, where `reason` is
-/// left out, and for reason 0, else 5.
+/// left out, and for reason 0, else 5. That the packet may carry the reason is for the caller to see to.
 pub fn ack(version: Version, kind: AckKind, pid: Pid, reason: u8, out: &mut [u8; 5]) -> &[u8] {
     let [high, low] = pid.get().to_be_bytes();
     // the only one with a flag

@@ -24,6 +24,9 @@ impl Body for Auth<'_> {
         if !matches!(self.reason, Auth::CONTINUE | Auth::RE_AUTHENTICATE) {
             w.fail(Error::BadReason);
         }
+        if self.properties.is_empty() {
+            w.fail(Error::NoAuthMethod);
+        }
         w.u8(self.reason);
         w.properties(Version::V5, self.properties);
         PacketType::Auth as u8

@@ -35,8 +35,7 @@ pub trait Encode: Body {
 
 impl<T: Body> Encode for T {}
 
-/// What [`measure`] found out about a packet. It holds for one that differs in numbers only, its packet identifier for
-/// instance.
+/// What [`measure`] found out about a packet. It holds for one that differs in its flags or its packet identifier only.
 #[derive(Clone, Copy)]
 pub struct Size {
     remaining: u32,

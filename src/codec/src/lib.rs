@@ -6,7 +6,8 @@
 //!   packet into a slice; the trait [`Encode`] tells the length before.
 //! * [`Properties`] stay encoded and are walked when asked for; [`PropertyWriter`] makes them.
 //!
-//! Everything received is checked before it is handed on, everything sent before its first byte is written.
+//! Everything received is checked before it is handed on, everything sent before its first byte is written ([`ack`] has
+//! nothing to check but its reason, and does not).
 //! No I/O, no clock, no heap. Sections named "3.1" are those of the MQTT 5.0 specification, and of 3.1.1 where
 //! that has the same; the two differ in number only where it is said.
 #![no_std]

@@ -809,6 +809,11 @@ fn auth() {
             Err(Error::NoAuthMethod)
         );
     }
+    let bare = Auth {
+        properties: Properties::EMPTY,
+        ..again
+    };
+    assert_eq!(encode(&bare), Err(Error::NoAuthMethod));
     for reason in [0, 1, 0x80] {
         let odd = Auth { reason, ..again };
         assert_eq!(encode(&odd), Err(Error::BadReason));
