@@ -69,25 +69,28 @@ class NoLink:
 class WiFi:
     TIMEOUT = 60_000  # ms in which a station must have an address
     STABLE = 5_000  # ms for which the link must then hold, unless quick
+    SETTLE = 500  # ms in which a driver learns that it has been disconnected
 
     def __init__(self, config, network=network, platform=platform):
         self._ssid = config.get("ssid")
         self._pw = config.get("wifi_pw")
-        self._network = network
         self._platform = platform
         self._gateway = config.get("gateway")
+        self._left = self._closed = False
         self.interface = network.WLAN(network.STA_IF)
-        self.interface.active(True)
-        self._full_power()
+        self._activate()
 
-    # Power saving costs packets and connections
-    def _full_power(self):
+    # With full power: to save it costs packets and connections
+    def _activate(self):
         sta = self.interface
         p = self._platform
+        sta.active(True)
         if p == "esp8266":
             import esp
 
             esp.sleep_type(0)
+        elif not hasattr(sta, "PM_NONE"):
+            pass  # The NINA module of a Nano RP2040 Connect
         elif p == "rp2":
             sta.config(pm=0xA11140)
         elif p == "esp32" and self._gateway:
@@ -98,47 +101,95 @@ class WiFi:
 
     def disconnect(self):
         if not self._gateway:
+            self._leave()
+
+    def _leave(self):
+        self._left = True
+        try:
             self.interface.disconnect()
+        except Exception:
+            pass  # It is not active
 
     def close(self):
+        self._closed = True
         self.interface.active(False)
 
+    async def _pause(self, ms):
+        await asyncio.sleep_ms(ms)
+        if self._closed:
+            raise OSError(-1, "Wi-Fi is closed")
+
+    # What disconnect() began comes to its end: an ESP32 says that it is
+    # connected until then, a CYW43 would forget a join
+    async def _settle(self):
+        if self._left:
+            await self._pause(self.SETTLE)
+            self._left = False
+
     # Has the station given up? Ports with a status that says so end the wait
-    def _failed(self):
-        status = self.interface.status()
+    def _failed(self, status):
         p = self._platform
         if p == "esp8266":
             return 2 <= status <= 4  # Wrong password, no access point, failed
-        # An ESP32 shows errors and yet goes on trying
-        return p != "esp32" and status < 0
+        # An ESP32 shows errors and yet goes on trying. A module's status is a
+        # bool; 0 is a CYW43 that does nothing any more
+        return p != "esp32" and not isinstance(status, bool) and status <= 0
+
+    # What a station is to connect with, in order
+    def _networks(self):
+        given = (self._ssid, self._pw)
+        stored = self.interface.config("ssid") if self._platform == "esp8266" else ""
+        if not self._ssid:
+            if stored == "":
+                raise OSError(-1, "Wi-Fi is down: set config['ssid'] and config['wifi_pw']")
+            return [()]
+        return [(), given] if stored and stored != self._ssid else [given]
 
     async def connect(self, quick):
+        self._closed = False
+        await self._settle()
         sta = self.interface
         if sta.isconnected():
             return
-        sta.active(True)
-        self._full_power()
-        if self._ssid:
-            sta.connect(self._ssid, self._pw)
-        elif self._platform == "esp8266":
-            if not sta.isconnected():
-                sta.connect()  # With what the chip has stored
-        else:
-            raise OSError(-1, "Wi-Fi is down: set config['ssid'] and config['wifi_pw']")
+        self._activate()
+        networks = self._networks()
+        try:
+            for n, network in enumerate(networks, 1):
+                try:
+                    await self._join(*network)
+                    break
+                except OSError:
+                    if n == len(networks):
+                        raise
+            if not quick:
+                t = ticks_ms()
+                while ticks_diff(ticks_ms(), t) < self.STABLE:
+                    await self._pause(200)
+                    if not sta.isconnected():
+                        raise OSError(-1, "Wi-Fi does not stay up")
+        except:
+            if not self._closed:
+                self._leave()  # Or it goes on trying, and the next attempt fails
+            raise
+
+    async def _join(self, *network):
+        sta = self.interface
+        for again in (False, True):
+            try:
+                sta.connect(*network)
+                break
+            except (OSError, RuntimeError) as e:
+                if again:  # What a module says has the key in it
+                    raise OSError(-1, "Wi-Fi does not connect: " + str(e).split("ssid=")[0])
+            self._leave()  # An ESP32 that is connecting already
+            await self._settle()
         t = ticks_ms()
-        await asyncio.sleep_ms(200)  # Until then the status may be an old one
+        await self._pause(200)  # Until then the status may be an old one
         while not sta.isconnected():
-            if ticks_diff(ticks_ms(), t) > self.TIMEOUT or self._failed():
-                status = sta.status()
-                sta.disconnect()  # Or it goes on trying, and the next attempt fails
+            status = sta.status()
+            if ticks_diff(ticks_ms(), t) > self.TIMEOUT or self._failed(status):
                 raise OSError(-1, "Wi-Fi does not connect: status %s" % status)
-            await asyncio.sleep_ms(200)
-        if not quick:
-            t = ticks_ms()
-            while ticks_diff(ticks_ms(), t) < self.STABLE:
-                await asyncio.sleep_ms(200)
-                if not sta.isconnected():
-                    raise OSError(-1, "Wi-Fi does not stay up")
+            await self._pause(200)
 
 
 def make_link(config):
