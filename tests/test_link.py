@@ -31,7 +31,7 @@ SCRIPT = """
     async def run(line):
         try:
             r = eval(line)
-            if hasattr(r, "send"):
+            if hasattr(r, "send") or hasattr(r, "__next__"):
                 r = await r
             print(line, "->", r)
         except (Exception, asyncio.CancelledError) as e:
