@@ -6,7 +6,7 @@ INTERVAL ?= 15
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo test test-brokers conformance check bench soak fuzz miri sizes dist clean
+.PHONY: help demo test test-brokers conformance check bench soak fuzz miri sizes dist install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,8 +42,11 @@ miri: ## run the tests of the codec and the session under Miri
 sizes: ## bytes of each native module that is built, against its budget
 	@$(MAKE) --no-print-directory -C natmod sizes
 
-dist: ## build the native modules of ARCHES="..." (all that can be built here) into build/natmod
-	@for arch in $(ARCHES); do $(MAKE) --no-print-directory -C natmod ARCH=$$arch dist || exit; done
+dist: ## what goes on boards, in dist/VERSION, for ARCHES="..." (all there are); URL=https://... where it will be published
+	@python=$$(tests/venv) && $$python tools/dist $(addprefix --url ,$(URL)) $(ARCHES)
+
+install: ## put the client on the board on USB, or on DEVICE=/dev/ttyACM0
+	@python=$$(tests/venv) && $$python tools/install $(DEVICE)
 
 clean: ## remove all that was built or fetched
-	rm -rf build target natmod/build
+	rm -rf build dist target natmod/build
