@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -293,7 +294,11 @@ def main():
     options = parser.parse_args()
     print(f"{options.seconds:g} s, a reset every {options.interval:g} s and client, seed {options.seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="soak."))
-    check = run(options, folder)
+    try:
+        check = run(options, folder)
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder)
     print()
     for failure in check.failures:
         print(f"FAILED  {failure}")
