@@ -225,6 +225,15 @@ def test_installer_knows_all_architectures():
     assert known == {TABLE[name]["code"]: name for name in BUILT}
 
 
+def test_documentation():
+    text = (ROOT / "docs" / "INSTALL.md").read_text()
+    assert set(re.findall(r"\d+\.\d+\.\d+(?=/)", text)) == {VERSION}
+    rows = re.findall(r"^\| ([\d, ]+) \| `(\w+)_6\.3` \|", text, re.M)
+    assert sorted((int(n), name) for numbers, name in rows for n in numbers.split(",")) == sorted(
+        [(TABLE[name]["code"], name) for name in BUILT] + [(6, "armv7m")]
+    )
+
+
 # --- mip
 
 
