@@ -304,7 +304,6 @@ RAISES = """
 """
 
 
-@pytest.mark.xfail(strict=True, reason="receive() has taken the answer when writing raises: who waits for it waits for ever")
 def test_answer_before_a_stream_that_raises(clients, peer, v5):
     """The acknowledgement of a message cannot be written: the answer that came behind that message counts all the same."""
     script = """

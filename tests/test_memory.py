@@ -128,23 +128,12 @@ ONCE = pytest.mark.parametrize("times", [1])
 MORE = pytest.mark.parametrize("times", [1, 4])
 
 
-# what is to be mended
-ANSWERS = "an answer that finds no memory for its properties is dropped, and who waits for it waits for ever"
-QUEUE = "a message that finds no memory in the queue is acknowledged and lost"
-LOCK = "`async with` allocates to release a lock: without memory it stays locked, and connect() waits for ever"
-WAITING = "without memory wait_for() cancels who waits: the task that keeps up the connection ends"
-REFUSED = "formatting why it cannot connect ends the task that keeps up the connection"
-
-
 @pytest.fixture
-def run(clients, probe, arch, v5, times, request):
+def run(clients, probe, arch, v5, times):
     if arch != "x64":
         pytest.skip("the module failalloc is in the runtime for x64 only")
 
-    def run(server, script, broken=None, **config):
-        if broken:
-            # some allocations are needed in some runs only; below are tests that meet them in each
-            request.applymarker(pytest.mark.xfail(reason=broken, strict=broken not in (ANSWERS, LOCK)))
+    def run(server, script, **config):
         config = {"mqttv5": v5, "response_time": 3, **config}
         how = {"env": probe, "options": ("-X", "heapsize=8m")}
         p = clients.start(server, SCRIPT + script, times, config=config, **how)
@@ -172,7 +161,6 @@ def test_publish(run, broker, qos, size, v5):
         await check(client, "connect")
         await walk(client, "publish", publish)
     """,
-        broken=qos and ANSWERS,
     )
 
 
@@ -193,7 +181,6 @@ def test_requests(run, broker, call, v5):
         await check(client, "connect")
         await walk(client, "request", request)
     """,
-        broken=call != "broker_up()" and ANSWERS,
     )
 
 
@@ -237,7 +224,6 @@ def test_receive(run, broker, qos, queue, v5):
         await check(client, "connect")
         await walk(client, "receive", receive)
     """,
-        broken=qos and (QUEUE if queue else ANSWERS),
         queue_len=queue,
         clean=False,
     )
@@ -269,7 +255,6 @@ def test_reconnect(run, broker, queue, wait_for, v5):
         await check(client, "connect")
         await walk(client, "reconnect", reconnect)
     """,
-        broken=wait_for and WAITING,
         queue_len=queue,
     )
 
@@ -293,7 +278,6 @@ def test_reconnect_refused(run, broker, v5):
         await check(client, "connect")
         await walk(client, "reconnect", reconnect)
     """,
-        broken=REFUSED,
     )
 
 
@@ -315,7 +299,6 @@ def test_requests_over_a_reconnection(run, broker, v5):
         await check(client, "connect")
         await walk(client, "requests", requests)
     """,
-        broken=ANSWERS,
     )
 
 
@@ -341,14 +324,12 @@ def test_connect(run, broker, how, clean, v5):
         await check(client, "connect")
         await walk(client, "connect", again)
     """,
-        broken=LOCK,
         clean=clean,
     )
 
 
 @pytest.mark.parametrize("v5", [True])
 @ONCE
-@pytest.mark.xfail(strict=True, reason=ANSWERS)
 def test_answer_without_memory(run, broker):
     """The request ends, whatever it then has of the answer."""
     run(
@@ -380,7 +361,6 @@ def test_answer_without_memory(run, broker):
 
 @VERSIONS
 @ONCE
-@pytest.mark.xfail(strict=True, reason=LOCK)
 def test_connected_without_memory(run, broker):
     """connect() may raise, but can be called again."""
     run(

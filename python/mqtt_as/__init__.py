@@ -147,10 +147,9 @@ async def _raise(e):  # To who awaits it
 
 # A request that waits for its answer: the packet that asks, and its outcome
 class _Request:
-    reason = properties = None
-    task = None
-
     def __init__(self, pid, several, method, args):
+        # Room for all there will be: setting it must not fail
+        self.reason = self.properties = self.task = None
         self.pid = pid
         self.several = several  # Topics in a list: the answer is one too
         self.method = method
@@ -279,6 +278,8 @@ class MQTT_base:
                 print(args[0] % args[1:])
             except (IndexError, TypeError, ValueError):
                 print(*args)
+            except MemoryError:
+                pass
 
     # *** The connection ***
 
@@ -426,12 +427,8 @@ class MQTT_base:
         while self._tasks:
             _cancel(self._tasks.pop())
         self._draining = False
-        for sock in (self._sock, self._tcp):  # A broken TLS stream forgets it
-            if sock is not None:
-                try:
-                    sock.close()
-                except OSError:
-                    pass
+        _close(self._sock)
+        _close(self._tcp)  # A TLS stream that broke forgot it
         self._sock = self._tcp = None
         self._wake.set()
         self._pulse()
@@ -453,7 +450,9 @@ class MQTT_base:
             try:
                 r = session.receive(ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None)
                 failures = 0
-            except (Exception, asyncio.CancelledError) as e:
+            except BaseException as e:  # A tuple here would allocate
+                if not isinstance(e, Exception) and not (session.calling() and _cancelled(e)):
+                    raise
                 if session.calling():  # It is the application's
                     sys.print_exception(e)
                     r = _MORE
@@ -464,11 +463,13 @@ class MQTT_base:
                     continue
                 else:
                     return self._fail(e)
-            if r >= _NOTED:
-                self._note(r - _NOTED)
-            elif r >= _DONE:
-                self._finish(r >> 8, r & 0xFF)
-            elif r == _CONNACK:
+            if r >= _DONE:
+                if r >= _NOTED:
+                    self._note(r - _NOTED)
+                else:
+                    self._finish(r >> 8, r & 0xFF)
+                continue  # There may be more, and answers to write
+            if r == _CONNACK:
                 self._accepted()
                 if self._auth:  # Nothing from who has yet to be agreed to
                     yield from self._wake.wait()
@@ -525,7 +526,8 @@ class MQTT_base:
             self._own(self._drain())
 
     async def _drain(self):  # The one that waits for the socket to take more
-        async with self.lock:
+        await self.lock.acquire()
+        try:  # As async with, which allocates to release it
             while True:
                 await _writable(self._sock)
                 r = self._core.flush(ticks_ms())
@@ -533,6 +535,8 @@ class MQTT_base:
                     break
                 if self._ssl:  # May be writable and yet wait for the peer
                     await asyncio.sleep_ms(5)
+        finally:
+            self.lock.release()
         self._draining = False
         self._tasks.remove(core.cur_task)
         self._unsent(r)
@@ -594,8 +598,11 @@ class MQTT_base:
             if not self._line.locked():
                 r = self._offer(method, args)
             if r < 0:
-                async with self._line:
+                await self._line.acquire()
+                try:
                     r = await self._send(method, args)
+                finally:
+                    self._line.release()
         if r & _BACKLOG:
             r -= _BACKLOG
             self._unsent(1)
@@ -625,11 +632,15 @@ class MQTT_base:
     def _finish(self, pid, reason):
         request = self._requests.pop(pid, None)
         if request:
-            if self.mqttv5:
-                request.properties = self._core.properties() or request.properties
             reason = reason or request.reason or 0
-            if request.several:  # An UNSUBACK of 3.1.1 has no codes
-                reason = list(self._core.codes() or bytes(len(request.args[0])))
+            try:
+                if self.mqttv5:
+                    request.properties = self._core.properties() or request.properties
+                if request.several:  # An UNSUBACK of 3.1.1 has no codes
+                    reason = list(self._core.codes() or bytes(len(request.args[0])))
+            except MemoryError as e:
+                if request.several:
+                    reason = e
             request.done(reason)
         self._resend()
         self._pulse()
@@ -772,6 +783,18 @@ def _topics(items, qos):  # Topics, or (topic, qos): two lists
     return topics, levels
 
 
+def _close(sock):
+    if sock is not None:
+        try:
+            sock.close()
+        except OSError:
+            pass
+
+
+def _cancelled(e):
+    return isinstance(e, asyncio.CancelledError)
+
+
 def _cancel(task):
     if task is not None and task is not core.cur_task:
         task.cancel()
@@ -803,9 +826,12 @@ class MQTTClient(MQTT_base):
         await self._link.connect(quick)
 
     async def connect(self, *, quick=False):
-        async with self._connecting:
+        await self._connecting.acquire()
+        try:  # As async with, which allocates to release it
             if not (self._isconnected and self._keeper):
                 await self._connect_once(quick)
+        finally:
+            self._connecting.release()
 
     async def _connect_once(self, quick):
         _cancel(self._keeper)
@@ -874,9 +900,13 @@ class MQTTClient(MQTT_base):
                 await self._connect(self._clean)
                 self._announce_up()
                 up = True
-            except Exception as e:
-                self.dprint("Reconnect failed: %s" % e)
+            except BaseException as e:  # A tuple here would allocate
+                # wait_for() without memory cancels who waits: it was not us
+                if not isinstance(e, Exception) and (self._keeper is not core.cur_task or not _cancelled(e)):
+                    raise
                 self._drop()
+                if self.DEBUG:
+                    self.dprint("Reconnect failed: %s", e)
 
     def _check_link(self):
         if not self._link.isconnected():

@@ -1,11 +1,14 @@
 # Messages on their way to the application
 import asyncio
 
+_NONE = object()  # In 3.1.1 there are no properties
 
-# Holds size messages; a further one takes the place of the oldest
+
+# Holds size messages; a further one takes the place of the oldest. Their places
+# are there from the start: putting one in cannot fail
 class MsgQueue:
     def __init__(self, size):
-        self._q = [None] * size
+        self._q = [[None] * 4 for _ in range(size)]
         self._first = 0
         self._n = 0
         self._event = asyncio.Event()
@@ -14,14 +17,18 @@ class MsgQueue:
     def room(self):
         return len(self._q) - self._n
 
-    def put(self, *message):
+    def put(self, topic, msg, retained, properties=_NONE):
         q = self._q
         size = len(q)
         if self._n == size:
             self.discards += 1
             self._first = (self._first + 1) % size
             self._n -= 1
-        q[(self._first + self._n) % size] = message
+        place = q[(self._first + self._n) % size]
+        place[0] = topic
+        place[1] = msg
+        place[2] = retained
+        place[3] = properties
         self._n += 1
         self._event.set()
 
@@ -32,9 +39,10 @@ class MsgQueue:
         while not self._n:
             self._event.clear()
             await self._event.wait()
-        first = self._first
-        message = self._q[first]
-        self._q[first] = None
-        self._first = (first + 1) % len(self._q)
+        place = self._q[self._first]
+        message = tuple(place[:3] if place[3] is _NONE else place)
+        for i in range(4):
+            place[i] = None
+        self._first = (self._first + 1) % len(self._q)
         self._n -= 1
         return message

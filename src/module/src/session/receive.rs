@@ -63,7 +63,10 @@ impl Session {
                 let n = if this.version == Version::V5 { 4 } else { 3 };
                 callback.call(message.get(..n).unwrap_or_default());
             } else {
-                this.push(now);
+                // The next call does: an answer must not be lost where a stream raises.
+                if answer < done(Pid::MIN, 0) {
+                    this.push(now);
+                }
                 return Obj::int(answer);
             }
         }
