@@ -7,8 +7,8 @@ import pytest
 from fixtures.client import end
 
 PORTS = ["esp8266", "esp32", "rp2", "pyboard", "nano", "portenta"]
+DRIVERS = ["esp8266", "esp32", "rp2", "nano"]  # One of each
 TELLING = ["esp8266", "rp2", "pyboard"]  # Their status says why a station does not connect
-MUTE = ["esp32", "nano", "portenta"]
 SSID, KEY, OTHER_KEY = "home", "right-key", "wrong-key"
 
 # Runs what the test sends, each line as a task, and prints what comes of it.
@@ -158,11 +158,12 @@ def test_power_saving(device, peer, port, gateway, setting):
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("fault", ["wrong key", "no access point"])
 def test_no_association(device, peer, port, fault):
-    """An error, at once where the port tells what is wrong; and it can be tried again."""
+    """An error, at once where the port tells what is wrong; the station does not go on, and it can be tried again."""
     aps = {SSID: KEY} if fault == "wrong key" else {}
     d = device(peer, port, key=OTHER_KEY, aps=aps, timeout=60_000 if port in TELLING else 800)
     for _ in range(2):
         assert "Wi-Fi" in failed(d)
+        assert d.ask("network.sta._joining") == "None"
     no_connection(peer, 0.5)
     assert d.ask("client.isconnected()") == "False"
     d.do(f"network.found('{SSID}', config['wifi_pw'])")
@@ -170,7 +171,7 @@ def test_no_association(device, peer, port, fault):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_slow_association(device, peer, port):
     d = device(peer, port, timeout=20_000)
     d.ask("setattr(network, 'join', 900)")
@@ -179,7 +180,7 @@ def test_slow_association(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_address_that_does_not_come(device, peer, port):
     d = device(peer, port, timeout=700)
     d.ask("setattr(network, 'lease', 60_000)")
@@ -189,7 +190,20 @@ def test_address_that_does_not_come(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", TELLING)
+def test_access_point_that_goes_before_the_address_comes(device, peer, port):
+    """That is told at once: a CYW43 does nothing any more."""
+    d = device(peer, port)
+    d.ask("setattr(network, 'lease', 60_000)")
+    d.do("client.connect()")
+    d.ask("until(lambda: network.sta._associated)")
+    d.ask("asyncio.sleep(0.4)")
+    d.do("network.lose()")
+    d.expect("connect.* -> OSError.*status")
+    d.end()
+
+
+@pytest.mark.parametrize("port", DRIVERS)
 def test_link_that_does_not_stay_up(device, peer, port):
     d = device(peer, port, timeout=2000, stable=1500)
     d.do("client.connect()")
@@ -203,7 +217,7 @@ def test_link_that_does_not_stay_up(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_quick(device, peer, port):
     """The link is not watched first."""
     d = device(peer, port, stable=600_000)
@@ -228,7 +242,7 @@ def test_no_ssid(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_connected_by_the_application(device, peer, port):
     """As boot.py may do: it is used as it is, without credentials too."""
     d = device(peer, port, ssid=None, key=None, stable=600_000)
@@ -240,7 +254,7 @@ def test_connected_by_the_application(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_connecting_already(device, peer, port):
     """As boot.py may have it, or an attempt that was given up."""
     d = device(peer, port)
@@ -294,7 +308,7 @@ def test_link_lost(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_long_outage(device, peer, port):
     """Attempts that fail, or run into their time limit, are not the end."""
     d = device(peer, port, timeout=500)
@@ -308,7 +322,7 @@ def test_long_outage(device, peer, port):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_isconnected_notices(device, peer, port):
     """That the link is down, at once; the broker is left as soon as the client is asked."""
     d = device(peer, port, keepalive=600, response_time=600)
@@ -335,7 +349,7 @@ def failed_attempts(d, peer):
     raise AssertionError("it is not taken down")
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_link_is_kept(device, peer, port):
     """A broker that is lost, or refuses, costs no link at first."""
     assert failed_attempts(device(peer, port), peer) >= 4
@@ -391,7 +405,7 @@ def test_connect_that_raises(device, peer, port, error):
     d.end()
 
 
-@pytest.mark.parametrize("port", ["esp8266", "esp32", "rp2", "nano"])
+@pytest.mark.parametrize("port", DRIVERS)
 @pytest.mark.parametrize("method", ["connect", "disconnect", "active", "config", "status", "isconnected"])
 def test_raising_in_an_outage(device, peer, port, method):
     d = device(peer, port, timeout=700)
@@ -406,7 +420,7 @@ def test_raising_in_an_outage(device, peer, port, method):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 def test_interface_switched_off(device, peer, port):
     """By somebody else: it is switched on again."""
     d = device(peer, port)
@@ -424,12 +438,12 @@ def test_interface_switched_off(device, peer, port):
 PHASES = ["joining", "watching", "connected", "outage", "joining again"]
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("call", ["client.disconnect()", "client.close()"])
 def test_ended(device, peer, port, phase, call):
     """Nobody connects afterwards, a connect() under way ends, close() leaves the interface off; then it connects again."""
-    d = device(peer, port, timeout=2000, stable=600)
+    d = device(peer, port, stable=600)
     first = phase in ("joining", "watching")
     if first:
         d.do("client.connect()")
@@ -460,7 +474,19 @@ def test_ended(device, peer, port, phase, call):
     d.end()
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", DRIVERS)
+def test_closed_before_it_joins(device, peer, port):
+    """In the pause that a driver gets after an attempt that failed."""
+    d = device(peer, port, aps={}, timeout=500)
+    failed(d)
+    d.do("client.connect()")
+    assert d.ask("client.close()") == "None"
+    d.expect(r"client\.connect\(\) -> OSError")
+    assert d.ask("network.sta.active()") == "False"
+    d.end()
+
+
+@pytest.mark.parametrize("port", DRIVERS)
 @pytest.mark.parametrize("ms", [100, 350])
 def test_connect_cancelled(device, peer, port, ms):
     d = device(peer, port, stable=60_000)

@@ -135,16 +135,6 @@ class WiFi:
         # bool; 0 is a CYW43 that does nothing any more
         return p != "esp32" and not isinstance(status, bool) and status <= 0
 
-    # What a station is to connect with, in order
-    def _networks(self):
-        given = (self._ssid, self._pw)
-        stored = self.interface.config("ssid") if self._platform == "esp8266" else ""
-        if not self._ssid:
-            if stored == "":
-                raise OSError(-1, "Wi-Fi is down: set config['ssid'] and config['wifi_pw']")
-            return [()]
-        return [(), given] if stored and stored != self._ssid else [given]
-
     async def connect(self, quick):
         self._closed = False
         await self._settle()
@@ -152,15 +142,14 @@ class WiFi:
         if sta.isconnected():
             return
         self._activate()
-        networks = self._networks()
+        stored = sta.config("ssid") if self._platform == "esp8266" else ""
+        if not self._ssid and stored == "":
+            raise OSError(-1, "Wi-Fi is down: set config['ssid'] and config['wifi_pw']")
         try:
-            for n, network in enumerate(networks, 1):
-                try:
-                    await self._join(*network)
-                    break
-                except OSError:
-                    if n == len(networks):
-                        raise
+            if not self._ssid:
+                await self._join()
+            elif not stored or stored == self._ssid or not await self._joined():
+                await self._join(self._ssid, self._pw)
             if not quick:
                 t = ticks_ms()
                 while ticks_diff(ticks_ms(), t) < self.STABLE:
@@ -171,6 +160,13 @@ class WiFi:
             if not self._closed:
                 self._leave()  # Or it goes on trying, and the next attempt fails
             raise
+
+    async def _joined(self):  # The network an ESP8266 has stored comes first
+        try:
+            await self._join()
+            return True
+        except OSError:
+            return False
 
     async def _join(self, *network):
         sta = self.interface
