@@ -355,7 +355,6 @@ def test_link_is_kept(device, peer, port):
     assert failed_attempts(device(peer, port), peer) >= 4
 
 
-@pytest.mark.xfail(strict=True, reason="CHANGELOG.md says five; MQTTClient._keep takes it down after four")
 def test_link_is_kept_for_five_attempts(device, peer):
     assert failed_attempts(device(peer, "esp32"), peer) == 5
 

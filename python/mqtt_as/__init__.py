@@ -894,9 +894,9 @@ class MQTTClient(MQTT_base):
                     if ticks_diff(ticks_ms(), self._since) > 2000:
                         n = 0
                 await asyncio.sleep_ms(_backoff(n))
-                n += 1
-                if not self._link.isconnected() or not n % 5:
+                if not self._link.isconnected() or n and not n % 5:
                     await self.wifi_connect()
+                n += 1
                 await self._connect(self._clean)
                 self._announce_up()
                 up = True
