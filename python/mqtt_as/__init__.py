@@ -11,7 +11,12 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from _mqtt_as import Session
+try:
+    from _mqtt_as import Session
+except ValueError as e:  # Of another architecture: name the folder of the right one
+    _m = sys.implementation._mpy
+    _n = "- x86 x64 - armv6m armv7m armv7m armv7emsp armv7emdp xtensa xtensawin rv32imc rv64imc".split()[_m >> 10 & 15]
+    raise ImportError("_mqtt_as.mpy: %s: take that of %s_%d.%d" % (e, _n, _m & 0xFF, _m >> 8 & 3))
 
 from .link import ESP32, ESP8266, PYBOARD, RP2, make_link, unique_id
 from .queue import MsgQueue

@@ -38,7 +38,8 @@ with ssl], `client_id`, `user`, `password`, `keepalive` [60],
 `ping_interval` [0: a quarter of keepalive], `response_time` [10], `max_repubs` [4], `clean` [True], `clean_init` [True],
 `will` [None] (topic, message, retain, qos[, properties]), `ssl` [False] True or an SSLContext, `ssl_params` [{}],
 `queue_len` [0] messages held for `client.queue`; 0: callbacks `subs_cb(topic, msg, retained[, properties])`,
-`wifi_coro(up)`, `connect_coro(client)`; `ssid`, `wifi_pw`, `gateway` [False] full power on ESP32, and the link is left up in an outage, `max_packet` [268435455] bytes,
+`wifi_coro(up)`, `connect_coro(client)`; `ssid`, `wifi_pw`, `gateway` [False] full power on ESP32, and the link is left up
+in an outage, `max_packet` [268435455] bytes,
 `link` [None] an object as described in link.py.
 
 MQTT 5: `mqttv5` [False], `mqttv5_con_props` [None] properties of CONNECT, `topic_aliases` [0] topics that get an alias, 0 to
