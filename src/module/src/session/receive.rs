@@ -92,7 +92,7 @@ impl Session {
                 self.receiver.reset();
             }
             self.finish_current();
-            let (packet, len) = match self.receiver.peek(self.version) {
+            let (p, len) = match self.receiver.peek(self.version) {
                 Ok(Some(found)) => found,
                 Ok(None) => match self.read(now, reads) {
                     Some(answer) => return answer,
@@ -106,23 +106,21 @@ impl Session {
             *limit -= 1;
             // Before CONNACK nothing else comes, and only once (3.2), but that
             // those who named a method of authentication get AUTH (4.12).
-            let fits = match packet.packet_type {
+            let fits = match p.packet_type {
                 PacketType::Connack => !self.connected,
-                PacketType::Auth => self.authenticates && (self.connected || packet.reason != 0),
+                PacketType::Auth => self.authenticates && (self.connected || p.reason != 0),
                 _ => self.connected,
             };
-            let mut current = Current {
-                len,
-                qos: packet.qos(),
-                pid: None,
-            };
-            let mut answer = None;
-            let p = packet;
-            let pid = p.pid.unwrap_or(Pid::MIN);
-            // 3.1.2.11.7: there, no more than the reason code was asked for.
             if !fits {
                 return self.bad(UNEXPECTED, 0x82);
             }
+            let mut current = Current {
+                len,
+                qos: p.qos(),
+                pid: None,
+            };
+            let mut answer = None;
+            let pid = p.pid.unwrap_or(Pid::MIN);
             match p.packet_type {
                 PacketType::Publish => {
                     current.pid = p.pid;
@@ -182,6 +180,7 @@ impl Session {
                     answer = Some(AUTH);
                 }
                 PacketType::Pingresp => self.state.keep_alive.ponged(),
+                // 3.1.2.11.7: no more than the reason code was asked for.
                 _ if self.terse && !p.properties.is_empty() => {
                     return self.bad(UNEXPECTED, 0x82);
                 }
