@@ -30,26 +30,39 @@ pub enum PacketType {
     Auth = 0xF0,
 }
 
+/// What a client may receive, by the number of the packet type.
+static RECEIVED: [Option<PacketType>; 16] = [
+    None,
+    None,
+    Some(PacketType::Connack),
+    Some(PacketType::Publish),
+    Some(PacketType::Puback),
+    Some(PacketType::Pubrec),
+    Some(PacketType::Pubrel),
+    Some(PacketType::Pubcomp),
+    None,
+    Some(PacketType::Suback),
+    None,
+    Some(PacketType::Unsuback),
+    None,
+    Some(PacketType::Pingresp),
+    Some(PacketType::Disconnect),
+    Some(PacketType::Auth),
+];
+
 impl PacketType {
     /// The type of a packet a client may receive, by the first byte. Checks the flags too, so that a bad packet
     /// is known before its body has come.
     pub(crate) fn received(version: Version, first: u8) -> Result<PacketType, Error> {
-        let packet_type = match first >> 4 {
-            2 => PacketType::Connack,
-            3 => return PacketType::publish(first),
-            4 => PacketType::Puback,
-            5 => PacketType::Pubrec,
-            6 => PacketType::Pubrel,
-            7 => PacketType::Pubcomp,
-            9 => PacketType::Suback,
-            11 => PacketType::Unsuback,
-            13 => PacketType::Pingresp,
-            14 if version == Version::V5 => PacketType::Disconnect,
-            15 if version == Version::V5 => PacketType::Auth,
-            0 | 15 => return Err(Error::UnknownType),
+        let number = first >> 4;
+        let packet_type = match RECEIVED.get(usize::from(number)) {
+            Some(&Some(known)) if number < 14 || version == Version::V5 => known,
+            _ if matches!(number, 0 | 15) => return Err(Error::UnknownType),
             _ => return Err(Error::ServerOnly),
         };
-        if packet_type as u8 == first {
+        if packet_type == PacketType::Publish {
+            PacketType::publish(first)
+        } else if packet_type as u8 == first {
             Ok(packet_type)
         } else {
             Err(Error::ReservedFlags)

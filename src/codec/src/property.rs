@@ -197,21 +197,20 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Checks a value that was read as `kind`.
 fn check_value(kind: Kind, value: Value<'_>) -> Result<(), Error> {
-    let in_range = match (kind, value) {
-        (Kind::Flag, Value::Byte(value)) => value <= 1,
-        (Kind::U16, Value::U16(_)) | (Kind::U32, Value::U32(_)) => true,
-        (Kind::U16NonZero, Value::U16(value)) => value != 0,
-        (Kind::U32NonZero, Value::U32(value)) => value != 0,
-        (Kind::Varint, Value::Varint(value)) => value != 0 && value <= varint::MAX,
-        (Kind::Bin, Value::Bin(data)) => return string::check_len(data).map(|_| ()),
-        (Kind::Str, Value::Str(text)) => return string::check(text),
-        (Kind::Topic, Value::Str(name)) => return topic::check_wildcard_free(name),
-        (Kind::Pair, Value::Pair(name, value)) => {
+    let in_range = match value {
+        Value::Byte(value) => value <= 1,
+        Value::U16(value) => value != 0 || kind == Kind::U16,
+        Value::U32(value) => value != 0 || kind == Kind::U32,
+        Value::Varint(value) => value != 0,
+        Value::Bin(_) => true,
+        Value::Str(name) if kind == Kind::Topic => return topic::check_wildcard_free(name),
+        Value::Str(text) => return string::check(text),
+        Value::Pair(name, value) => {
             string::check(name)?;
             return string::check(value);
         }
-        _ => return Err(Error::PropertyType),
     };
     if in_range {
         Ok(())

@@ -3,6 +3,7 @@
 use crate::table::table;
 use crate::{Exception, Obj, OrRaise};
 use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 use core::slice;
 use micropython_sys as sys;
 
@@ -13,7 +14,7 @@ use micropython_sys as sys;
 /// the `bytearray` that owns them and so free them; and only as long as the object itself is alive, as the arguments of
 /// the running function are. Do not keep a `Buffer` across a call that runs Python code; ask for it again.
 pub struct Buffer {
-    data: *mut u8,
+    data: NonNull<u8>,
     len: usize,
 }
 
@@ -59,7 +60,8 @@ fn get(object: Obj, access: u32) -> Option<Buffer> {
     // SAFETY: any object will do. Without the flag that asks for it nothing is raised.
     let found = unsafe { table!(get_buffer(object.raw(), &raw mut info, access as usize)) };
     found.then_some(Buffer {
-        data: info.buf.cast(),
+        // An object without bytes may have no address either.
+        data: NonNull::new(info.buf.cast()).unwrap_or(NonNull::dangling()),
         len: info.len,
     })
 }
@@ -69,11 +71,8 @@ impl Deref for Buffer {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        if self.len == 0 {
-            return &[];
-        }
         // SAFETY: the runtime gave the address and length of bytes, which last as the type's documentation demands.
-        unsafe { slice::from_raw_parts(self.data, self.len) }
+        unsafe { slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
 }
 
@@ -89,10 +88,7 @@ impl Deref for BufferMut {
 impl DerefMut for BufferMut {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        if self.0.len == 0 {
-            return &mut [];
-        }
         // SAFETY: as for reading; the runtime said that the bytes may be written.
-        unsafe { slice::from_raw_parts_mut(self.0.data, self.0.len) }
+        unsafe { slice::from_raw_parts_mut(self.0.data.as_ptr(), self.0.len) }
     }
 }

@@ -4,7 +4,7 @@ use crate::function::signature;
 use crate::gc::allocate;
 use crate::module::{Names, store_all};
 use crate::table::table;
-use crate::{Argument, Exception, Obj, OrRaise};
+use crate::{Argument, Exception, Obj};
 use core::ffi::c_void;
 use core::mem::{needs_drop, offset_of};
 use core::ops::{Deref, DerefMut};
@@ -91,13 +91,13 @@ const _: () = assert!(offset_of!(Type, slots) == offset_of!(sys::mp_obj_type_t, 
 /// `MemoryError`
 #[doc(hidden)]
 #[inline(never)]
-pub fn make_type(table: &'static ClassTable) -> Result<Obj, Exception> {
+pub fn make_type(table: &'static ClassTable) -> Obj {
     let methods = Obj::dict_new(table.methods.len());
     // SAFETY: it is a dict; a type may be all zero, the symbol of the name is a qstr, and the slots that are filled are
     // of the kinds their indices say.
     unsafe {
         store_all(methods, table.methods);
-        let class = allocate::<Type>()?.as_ptr();
+        let class = allocate::<Type>().as_ptr();
         class.write_bytes(0, 1);
         (*class).head.base.type_ = sys::mp_fun_table.type_type;
         (*class).head.name = *table.name;
@@ -110,7 +110,7 @@ pub fn make_type(table: &'static ClassTable) -> Result<Obj, Exception> {
             (*class).head.slot_index_iter = 3;
             (*class).slots[2] = iternext as *const c_void;
         }
-        Ok(Obj::from_raw(class.cast()))
+        Obj::from_raw(class.cast())
     }
 }
 
@@ -168,7 +168,7 @@ impl<T: Class> Native<T> {
                 "destructors do not run on the Python heap"
             )
         };
-        let native = allocate::<Object<T>>().or_raise();
+        let native = allocate::<Object<T>>();
         // SAFETY: the block is large enough, aligned and ours.
         unsafe {
             native.write(Object {

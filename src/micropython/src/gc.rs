@@ -1,6 +1,6 @@
 //! Memory on the Python heap.
 
-use crate::Exception;
+use crate::{Exception, OrRaise};
 use crate::table::table;
 use core::mem::{align_of, needs_drop};
 use core::ops::{Deref, DerefMut, Range};
@@ -17,7 +17,10 @@ unsafe fn reallocate(block: *mut u8, len: usize) -> Option<NonNull<u8>> {
 }
 
 /// Room for a value on the Python heap; a block of the heap is aligned to four words.
-pub(crate) fn allocate<T>() -> Result<NonNull<T>, Exception> {
+///
+/// # Raises
+/// `MemoryError`
+pub(crate) fn allocate<T>() -> NonNull<T> {
     const {
         assert!(
             align_of::<T>() <= 4 * size_of::<usize>(),
@@ -26,9 +29,10 @@ pub(crate) fn allocate<T>() -> Result<NonNull<T>, Exception> {
     };
     const { assert!(size_of::<T>() > 0, "nothing to allocate") };
     // SAFETY: there is no block yet.
-    unsafe { reallocate(ptr::null_mut(), size_of::<T>()) }
-        .map(NonNull::cast)
-        .ok_or(Exception::Memory)
+    match unsafe { reallocate(ptr::null_mut(), size_of::<T>()) } {
+        Some(block) => block.cast(),
+        None => Exception::Memory.raise(),
+    }
 }
 
 /// A value on the Python heap.
@@ -39,17 +43,20 @@ pub struct GcBox<T>(NonNull<T>);
 
 impl<T> GcBox<T> {
     /// Moves a value to the heap.
-    pub fn new(value: T) -> Result<Self, Exception> {
+    ///
+    /// # Raises
+    /// `MemoryError`
+    pub fn new(value: T) -> Self {
         const {
             assert!(
                 !needs_drop::<T>(),
                 "destructors do not run on the Python heap"
             )
         };
-        let block = allocate::<T>()?;
+        let block = allocate::<T>();
         // SAFETY: the block is large enough, aligned and ours.
         unsafe { block.write(value) };
-        Ok(Self(block))
+        Self(block)
     }
 }
 
@@ -69,6 +76,22 @@ impl<T> DerefMut for GcBox<T> {
     }
 }
 
+/// There is no memory for bytes of that length.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoMemory;
+
+impl<T> OrRaise<T> for Result<T, NoMemory> {
+    /// # Raises
+    /// `MemoryError`
+    #[inline(always)]
+    fn or_raise(self) -> T {
+        match self {
+            Ok(value) => value,
+            Err(NoMemory) => Exception::Memory.raise(),
+        }
+    }
+}
+
 /// Bytes on the Python heap, of a length that can change. Every byte is initialised.
 ///
 /// The collector frees them when nothing points to their first byte: hold the `GcBytes` in an object on the heap or on
@@ -77,7 +100,8 @@ impl<T> DerefMut for GcBox<T> {
 /// Once it is [shared](Self::share) with Python objects the block is never freed or moved from here: a change of size
 /// takes a new block and leaves the old one to the collector.
 pub struct GcBytes {
-    block: Option<NonNull<u8>>,
+    /// Dangling if there are no bytes.
+    block: NonNull<u8>,
     /// Twice the number of bytes, and one more if the block is shared.
     len_shared: usize,
 }
@@ -85,15 +109,18 @@ pub struct GcBytes {
 impl GcBytes {
     /// No bytes, and no block.
     pub const EMPTY: Self = Self {
-        block: None,
+        block: NonNull::dangling(),
         len_shared: 0,
     };
 
-    /// That many zero bytes, or `MemoryError`.
-    pub fn new(len: usize) -> Result<Self, Exception> {
+    /// That many zero bytes.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    pub fn new(len: usize) -> Self {
         let mut bytes = Self::EMPTY;
-        bytes.resize(len, 0..0)?;
-        Ok(bytes)
+        bytes.resize(len, 0..0).or_raise();
+        bytes
     }
 
     /// The number of bytes.
@@ -111,7 +138,7 @@ impl GcBytes {
     /// The address of the first byte; dangling if there is none.
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut u8 {
-        self.block.unwrap_or(NonNull::dangling()).as_ptr()
+        self.block.as_ptr()
     }
 
     /// From now on Python objects may refer to the block, which is therefore neither freed nor moved any more.
@@ -124,16 +151,13 @@ impl GcBytes {
         self.len_shared & 1 != 0
     }
 
-    /// Changes the length to `len`, moves the bytes `keep` to the front and leaves the others undefined, though
-    /// initialised. `IndexError` if `keep` does not fit into the old or the new length, `MemoryError` if there is no
-    /// memory: then nothing has changed.
-    pub fn resize(&mut self, len: usize, keep: Range<usize>) -> Result<(), Exception> {
+    /// Changes the length to `len`, moves the bytes `keep` to the front and zeroes the others. [`NoMemory`] also if
+    /// `keep` does not fit into the old or the new length: then nothing has changed.
+    pub fn resize(&mut self, len: usize, keep: Range<usize>) -> Result<(), NoMemory> {
         let old = self.len();
-        if keep.start > keep.end || keep.end > old || keep.len() > len {
-            return Err(Exception::Index);
-        }
-        if len > isize::MAX as usize / 2 {
-            return Err(Exception::Memory);
+        let kept = keep.end.wrapping_sub(keep.start);
+        if keep.start > keep.end || keep.end > old || kept > len || len > isize::MAX as usize / 2 {
+            return Err(NoMemory);
         }
         if len == 0 {
             core::mem::replace(self, Self::EMPTY).free();
@@ -142,33 +166,25 @@ impl GcBytes {
         // SAFETY: `keep` lies within the old block and its length within the new one; unless it is shared, nothing but
         // this value refers to the old block, which is not used again where it may have been moved or freed.
         unsafe {
-            let kept = self.as_ptr().add(keep.start);
-            let (block, initialised) = if self.is_shared() {
-                let block = reallocate(ptr::null_mut(), len).ok_or(Exception::Memory)?;
-                block.as_ptr().copy_from_nonoverlapping(kept, keep.len());
-                (block, keep.len())
-            } else if len >= old {
-                let head = self.block.map_or(ptr::null_mut(), NonNull::as_ptr);
-                let block = reallocate(head, len).ok_or(Exception::Memory)?;
-                block
-                    .as_ptr()
-                    .copy_from(block.as_ptr().add(keep.start), keep.len());
-                (block, old)
-            } else {
-                self.as_ptr().copy_from(kept, keep.len());
+            let head = self.as_ptr();
+            let shrinks = len < old && !self.is_shared();
+            if shrinks {
+                head.copy_from(head.add(keep.start), kept);
+            }
+            let fresh = old == 0 || self.is_shared();
+            let block = match reallocate(if fresh { ptr::null_mut() } else { head }, len) {
+                Some(block) => block,
                 // Freeing the tail fails only while the heap is locked; then the block stays longer than needed.
-                let head = self.as_ptr();
-                (
-                    reallocate(head, len).unwrap_or(NonNull::new_unchecked(head)),
-                    len,
-                )
+                None if shrinks => self.block,
+                None => return Err(NoMemory),
             };
-            block
-                .as_ptr()
-                .add(initialised)
-                .write_bytes(0, len - initialised);
+            let to = block.as_ptr();
+            if !shrinks {
+                to.copy_from((if fresh { head } else { to }).add(keep.start), kept);
+            }
+            to.add(kept).write_bytes(0, len - kept);
             *self = Self {
-                block: Some(block),
+                block,
                 len_shared: len * 2,
             };
         }
@@ -177,11 +193,9 @@ impl GcBytes {
 
     /// Gives the memory back at once, unless it is shared: then the collector will.
     pub fn free(self) {
-        if let Some(block) = self.block
-            && !self.is_shared()
-        {
+        if !self.is_empty() && !self.is_shared() {
             // SAFETY: nothing else refers to the block.
-            unsafe { reallocate(block.as_ptr(), 0) };
+            unsafe { reallocate(self.as_ptr(), 0) };
         }
     }
 }

@@ -56,7 +56,7 @@ pub use buffer::{Buffer, BufferMut, buffer, buffer_mut, bytes_of};
 pub use class::{Class, ClassTable, Native};
 pub use exception::{Exception, OrRaise};
 pub use function::{Argument, Function, Outcome};
-pub use gc::{GcBox, GcBytes};
+pub use gc::{GcBox, GcBytes, NoMemory};
 pub use iter::Iter;
 pub use memoryview::MemoryView;
 pub use module::{Entry, Names, Value};

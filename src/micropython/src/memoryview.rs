@@ -16,10 +16,10 @@ impl MemoryView {
     /// A view of nothing, for reading only.
     ///
     /// # Raises
-    /// `NameError`, where the port has no `memoryview`.
-    pub fn new() -> Result<Self, Exception> {
+    /// `MemoryError`, and `NameError` where the port has no `memoryview`.
+    pub fn new() -> Self {
         let class = Obj::global(qstr!(memoryview));
-        let view = allocate::<sys::mp_obj_array_t>()?;
+        let view = allocate::<sys::mp_obj_array_t>();
         // SAFETY: the block is large enough and aligned, and every field is written.
         unsafe {
             view.write(sys::mp_obj_array_t {
@@ -31,14 +31,16 @@ impl MemoryView {
                 items: core::ptr::null_mut(),
             });
         }
-        Ok(Self(view))
+        Self(view)
     }
 
-    /// Points the view at those bytes of the block, which is [shared](GcBytes::share) from now on. `IndexError` if the
-    /// range does not lie in the block or starts beyond 16 MiB.
-    pub fn point_to(&self, block: &mut GcBytes, range: Range<usize>) -> Result<(), Exception> {
+    /// Points the view at those bytes of the block, which is [shared](GcBytes::share) from now on.
+    ///
+    /// # Raises
+    /// `IndexError`, if the range does not lie in the block or starts beyond 16 MiB.
+    pub fn point_to(&self, block: &mut GcBytes, range: Range<usize>) {
         if range.start > range.end || range.end > block.len() || range.start > OFFSET_MAX {
-            return Err(Exception::Index);
+            Exception::Index.raise()
         }
         block.share();
         // SAFETY: the object is ours, and no reference to it exists.
@@ -47,13 +49,12 @@ impl MemoryView {
         view.len = range.len();
         // The collector follows pointers to the first byte of a block only, hence the offset beside it.
         view.items = block.as_ptr().cast();
-        Ok(())
     }
 
     /// Makes the view one of nothing, so that it keeps no block alive.
     pub fn clear(&self) {
         let mut nothing = GcBytes::EMPTY;
-        let _ = self.point_to(&mut nothing, 0..0);
+        self.point_to(&mut nothing, 0..0);
     }
 
     /// The Python object.

@@ -1,7 +1,7 @@
 //! Modules, and tables of names.
 
 use crate::table::table;
-use crate::{ClassTable, Exception, Function, Obj, Qstr};
+use crate::{ClassTable, Function, Obj, Qstr};
 use core::ffi::c_void;
 
 /// A name and a static object, in a table made at compile time.
@@ -112,7 +112,7 @@ pub unsafe fn init(
     globals: Obj,
     functions: Names,
     classes: &[&'static ClassTable],
-) -> Result<(), Exception> {
+) {
     // SAFETY: as the caller says, and the name in a class table is the address of a qstr.
     unsafe {
         store_all(globals, functions);
@@ -120,11 +120,10 @@ pub unsafe fn init(
             store(
                 globals,
                 Qstr::from_raw(*class.name()),
-                crate::class::make_type(class)?,
+                crate::class::make_type(class),
             );
         }
     }
-    Ok(())
 }
 
 /// Defines the module: what its globals are.
@@ -159,14 +158,14 @@ macro_rules! module {
         /// # Safety
         /// `globals` is the dict of a module.
         #[allow(unsafe_code, non_upper_case_globals)]
-        pub unsafe fn init_module(globals: $crate::Obj) -> Result<$crate::Obj, $crate::Exception> {
+        pub unsafe fn init_module(globals: $crate::Obj) -> $crate::Obj {
             static FUNCTIONS: &[$crate::Entry] = $crate::names!($($($function $arguments = $rust);*)?);
             // SAFETY: as the caller says.
             unsafe {
-                $crate::internal::init(globals, FUNCTIONS, &[$($(<$class as $crate::Class>::TABLE),*)?])?;
+                $crate::internal::init(globals, FUNCTIONS, &[$($(<$class as $crate::Class>::TABLE),*)?]);
                 $($($crate::internal::store(globals, $crate::qstr!($constant), $crate::Value::to_obj($value));)*)?
             }
-            Ok($crate::Obj::none())
+            $crate::Obj::none()
         }
 
         /// The entry point of the `.mpy`.

@@ -1,6 +1,6 @@
 //! The receive and transmit buffers' memory on the Python heap.
 use core::ops::Range;
-use micropython::{GcBytes, OrRaise};
+use micropython::GcBytes;
 use mqtt_codec::{OutOfMemory, Storage};
 
 pub struct Memory(pub GcBytes);
@@ -9,7 +9,7 @@ impl Memory {
     /// # Raises
     /// `MemoryError`
     pub fn new(len: usize) -> Self {
-        Memory(GcBytes::new(len).or_raise())
+        Memory(GcBytes::new(len))
     }
 }
 

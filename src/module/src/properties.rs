@@ -4,7 +4,7 @@
 //! User properties (0x26) are a dict, or a list of pairs where a name repeats;
 //! subscription identifiers (0x0B) an int, or a list of them.
 use crate::arguments::{refuse, sound};
-use micropython::{Exception, GcBytes, Obj, OrRaise, buffer, bytes_of};
+use micropython::{Exception, GcBytes, Obj, buffer, bytes_of};
 use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
 
 const USER_PROPERTY: u8 = 0x26;
@@ -29,7 +29,7 @@ impl Encoded {
         }
         let mut measure = PropertyWriter::new(&mut []);
         put_all(&mut measure, obj);
-        let mut bytes = GcBytes::new(measure.len()).or_raise();
+        let mut bytes = GcBytes::new(measure.len());
         let mut writer = PropertyWriter::new(&mut bytes);
         put_all(&mut writer, obj);
         let len = sound(writer.finish(place)).as_bytes().len();

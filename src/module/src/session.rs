@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::properties::decoded;
 use crate::transmit::Transmitter;
 use core::mem::ManuallyDrop;
-use micropython::{Exception, MemoryView, Native, Obj, OrRaise, Stream, class, errno};
+use micropython::{Exception, MemoryView, Native, Obj, Stream, class, errno};
 use mqtt_codec::{Packet, Pid, Properties, QoS, Receiver, Version};
 use mqtt_session::{Due, KeepAlive, Resend, Session as State, elapsed};
 
@@ -150,7 +150,7 @@ impl Session {
             receiver: Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet),
             transmitter: Transmitter::new(),
             state: ManuallyDrop::new(state),
-            view: MemoryView::new().or_raise(),
+            view: MemoryView::new(),
             last_topic: Obj::none(),
             limits: Limits::new(Properties::EMPTY),
             aliases: Obj::none(),

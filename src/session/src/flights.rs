@@ -289,16 +289,18 @@ impl Flights {
     pub(crate) fn due(&self, now: u32, response_time: u32, mut next: u32) -> Due {
         // MQTT 5, 4.4: nothing is sent again over a connection that lives.
         let resend = self.version == Version::V3;
+        // Summed up: a product could overflow, and to tell takes 64 bits.
+        let in_all =
+            (0..self.max_repubs).fold(response_time, |sum, _| sum.saturating_add(response_time));
         for f in self.table.iter().filter(|f| !f.stale) {
-            let tries = u32::from(self.max_repubs) + 1;
             let resend = resend && !f.abandoned;
             let patience = if resend || !publication(f.wait) {
-                1
+                response_time
             } else {
-                tries
+                in_all
             };
-            match left(response_time.saturating_mul(patience), now, f.sent_at) {
-                0 if resend && publication(f.wait) && u32::from(f.sends) < tries => {
+            match left(patience, now, f.sent_at) {
+                0 if resend && publication(f.wait) && f.sends <= self.max_repubs => {
                     return Due::Resend(f.resend());
                 }
                 0 => return Due::Dead,

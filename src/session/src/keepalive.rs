@@ -101,29 +101,32 @@ impl KeepAlive {
     }
 
     pub(crate) fn due(&self, now: u32) -> Due {
-        let mut next = u32::MAX;
-        for since in [self.pinged, self.blocked].into_iter().flatten() {
-            match left(self.response_time, now, since) {
-                0 => return Due::Dead,
-                ms => next = next.min(ms),
-            }
+        let patience = |since: Option<u32>| match since {
+            Some(since) => left(self.response_time, now, since),
+            None => u32::MAX,
+        };
+        let mut next = patience(self.pinged).min(patience(self.blocked));
+        if next == 0 {
+            return Due::Dead;
         }
         if self.blocked.is_none() {
             // 3.1.2.10: the interval between packets must not exceed the keep
             // alive, so the ping leaves a little before; also while an answer is
             // awaited, that a long message may hold up.
             let silence = self.keep_alive - self.keep_alive / 8;
-            let listen = if self.pinged.is_none() {
-                self.ping_interval
-            } else {
-                0
+            let listen = match self.pinged {
+                None => self.ping_interval,
+                Some(_) => 0,
             };
-            for (interval, since) in [(listen, self.last_rx), (silence, self.last_tx)] {
-                match left(interval, now, since) {
-                    _ if interval == 0 => {}
-                    0 => return Due::Ping,
-                    ms => next = next.min(ms),
-                }
+            let rule = |interval, since| match interval {
+                0 => u32::MAX,
+                interval => left(interval, now, since),
+            };
+            next = next
+                .min(rule(listen, self.last_rx))
+                .min(rule(silence, self.last_tx));
+            if next == 0 {
+                return Due::Ping;
             }
         }
         Due::Nothing(next)

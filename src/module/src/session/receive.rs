@@ -143,7 +143,7 @@ impl Session {
                                 Obj::bytes(p.payload)
                             } else {
                                 let block = &mut self.receiver.storage_mut().0;
-                                self.view.point_to(block, from..to).or_raise();
+                                self.view.point_to(block, from..to);
                                 self.view.obj()
                             };
                             self.last_topic = topic;
