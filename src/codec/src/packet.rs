@@ -106,6 +106,7 @@ impl<'a> Packet<'a> {
         Ok(p)
     }
 
+    #[inline(never)]
     fn connack(&mut self, version: Version, r: &mut Reader<'a>) {
         let flags = r.u8();
         self.reason = r.u8();

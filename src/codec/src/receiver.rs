@@ -154,6 +154,7 @@ impl<S: Storage> Receiver<S> {
         }
     }
 
+    #[inline(never)]
     fn exceeds(&self, header: &Header) -> bool {
         header.total() > self.max_packet as usize
     }

@@ -168,12 +168,14 @@ impl<T: Class> Native<T> {
                 "destructors do not run on the Python heap"
             )
         };
+        // First the value: to be built up in place it must not raise any more.
+        let value = value();
         let native = allocate::<Object<T>>();
         // SAFETY: the block is large enough, aligned and ours.
         unsafe {
             native.write(Object {
                 base: sys::mp_obj_base_t { type_: class },
-                value: value(),
+                value,
             })
         };
         Self(native)

@@ -1,7 +1,7 @@
 //! Memory on the Python heap.
 
-use crate::{Exception, OrRaise};
 use crate::table::table;
+use crate::{Exception, OrRaise};
 use core::mem::{align_of, needs_drop};
 use core::ops::{Deref, DerefMut, Range};
 use core::ptr::{self, NonNull};

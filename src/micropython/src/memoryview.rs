@@ -17,6 +17,7 @@ impl MemoryView {
     ///
     /// # Raises
     /// `MemoryError`, and `NameError` where the port has no `memoryview`.
+    #[allow(clippy::new_without_default, reason = "it allocates and raises")]
     pub fn new() -> Self {
         let class = Obj::global(qstr!(memoryview));
         let view = allocate::<sys::mp_obj_array_t>();

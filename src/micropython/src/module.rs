@@ -108,11 +108,7 @@ pub(crate) unsafe fn store_all(dict: Obj, names: Names) {
 /// # Safety
 /// `globals` is the dict of a module.
 #[doc(hidden)]
-pub unsafe fn init(
-    globals: Obj,
-    functions: Names,
-    classes: &[&'static ClassTable],
-) {
+pub unsafe fn init(globals: Obj, functions: Names, classes: &[&'static ClassTable]) {
     // SAFETY: as the caller says, and the name in a class table is the address of a qstr.
     unsafe {
         store_all(globals, functions);

@@ -33,34 +33,33 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Nothing was announced.
+    pub const NONE: Limits = Limits {
+        packet: u32::MAX,
+        alias: 0,
+        qos: 2,
+        retain: true,
+        wildcard: true,
+        subscription_id: true,
+        shared: true,
+        keep_alive: None,
+        receive_maximum: None,
+    };
+
     pub fn new(announced: Properties<'_>) -> Self {
-        let mut limits = Limits {
-            packet: u32::MAX,
-            alias: 0,
-            qos: 2,
-            retain: true,
-            wildcard: true,
-            subscription_id: true,
-            shared: true,
-            keep_alive: None,
-            receive_maximum: None,
-        };
-        for (id, value) in announced {
-            let n = value.number().unwrap_or(0);
-            match id {
-                property::MAXIMUM_PACKET_SIZE => limits.packet = n,
-                property::TOPIC_ALIAS_MAXIMUM => limits.alias = n as u16,
-                property::MAXIMUM_QOS => limits.qos = n as u8,
-                property::RETAIN_AVAILABLE => limits.retain = n != 0,
-                property::WILDCARD_AVAILABLE => limits.wildcard = n != 0,
-                property::SUBSCRIPTION_ID_AVAILABLE => limits.subscription_id = n != 0,
-                property::SHARED_AVAILABLE => limits.shared = n != 0,
-                property::SERVER_KEEP_ALIVE => limits.keep_alive = Some(n as u16),
-                property::RECEIVE_MAXIMUM => limits.receive_maximum = Some(n as u16),
-                _ => {}
-            }
+        let short = |id| number(announced, id).map(|n| n as u16);
+        let available = |id| number(announced, id) != Some(0);
+        Limits {
+            packet: number(announced, property::MAXIMUM_PACKET_SIZE).unwrap_or(u32::MAX),
+            alias: short(property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0),
+            qos: short(property::MAXIMUM_QOS).unwrap_or(2) as u8,
+            retain: available(property::RETAIN_AVAILABLE),
+            wildcard: available(property::WILDCARD_AVAILABLE),
+            subscription_id: available(property::SUBSCRIPTION_ID_AVAILABLE),
+            shared: available(property::SHARED_AVAILABLE),
+            keep_alive: short(property::SERVER_KEEP_ALIVE),
+            receive_maximum: short(property::RECEIVE_MAXIMUM),
         }
-        limits
     }
 
     /// A packet of that many bytes is too large.

@@ -10,7 +10,7 @@ use crate::properties::decoded;
 use crate::transmit::Transmitter;
 use core::mem::ManuallyDrop;
 use micropython::{Exception, MemoryView, Native, Obj, Stream, class, errno};
-use mqtt_codec::{Packet, Pid, Properties, QoS, Receiver, Version};
+use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
 use mqtt_session::{Due, KeepAlive, Resend, Session as State, elapsed};
 
 /// A receive buffer grows up to this while a burst lasts, in bytes.
@@ -152,7 +152,7 @@ impl Session {
             state: ManuallyDrop::new(state),
             view: MemoryView::new(),
             last_topic: Obj::none(),
-            limits: Limits::new(Properties::EMPTY),
+            limits: Limits::NONE,
             aliases: Obj::none(),
             outbound: Obj::none(),
             max_outbound: number(7, 0xffff) as u16,

@@ -16,20 +16,18 @@ pub const WHOLE: usize = 1440;
 /// Acknowledgements that a peer leaves unread may pile up to here.
 const LIMIT: usize = 8192;
 
-/// The end of a payload that is written from the application's object.
-struct Tail {
-    owner: Obj,
-    /// The bytes of it that are still to be written.
-    part: Range<usize>,
-    /// It comes before this byte of the buffer.
-    at: usize,
-}
+const NOWHERE: usize = usize::MAX;
 
 pub struct Transmitter {
     memory: Memory,
     start: usize,
     end: usize,
-    tail: Option<Tail>,
+    /// The object of the application's, a part of which is written from where
+    /// it is.
+    owner: Obj,
+    part: Range<usize>,
+    /// That part comes before this byte of the buffer; [`NOWHERE`]: there is none.
+    at: usize,
     /// Up to here the stream was offered bytes of which it took none. TLS has
     /// them already and has to be offered the same again.
     offered: usize,
@@ -46,7 +44,9 @@ impl Transmitter {
             memory: Memory::new(0),
             start: 0,
             end: 0,
-            tail: None,
+            owner: Obj::none(),
+            part: 0..0,
+            at: NOWHERE,
             offered: 0,
             writing: false,
         }
@@ -63,15 +63,17 @@ impl Transmitter {
         self.start = 0;
         self.end = 0;
         self.offered = 0;
-        self.tail = None;
+        self.owner = Obj::none();
+        self.at = NOWHERE;
         if !self.writing && self.memory.bytes().len() > REST {
             // A failure leaves the larger memory in place, which serves too.
             let _ = self.memory.resize(REST, 0..0);
         }
     }
 
+    #[inline(never)]
     pub fn is_empty(&self) -> bool {
-        self.start == self.end && self.tail.is_none()
+        self.start == self.end && self.at == NOWHERE
     }
 
     /// Room for `len` more bytes, to be written and then kept by [`commit`].
@@ -94,8 +96,8 @@ impl Transmitter {
             self.start = 0;
             self.end -= moved;
             self.offered = self.offered.saturating_sub(moved);
-            if let Some(tail) = &mut self.tail {
-                tail.at -= moved;
+            if self.at != NOWHERE {
+                self.at -= moved;
             }
         }
         let room = self.memory.bytes_mut().get_mut(self.end..self.end + len);
@@ -122,74 +124,81 @@ impl Transmitter {
 
     /// What follows the last bytes is that part of the payload `owner`.
     pub fn follow(&mut self, owner: Obj, part: Range<usize>) {
-        let at = self.end;
-        self.tail = Some(Tail { owner, part, at });
+        self.owner = owner;
+        self.part = part;
+        self.at = self.end;
     }
 
-    /// Offers what there is to the stream, in as few writes as it takes: how
-    /// many bytes it took, or an error number.
+    /// Offers what there is to the stream, in as few writes as it takes: whether
+    /// it took anything, or an error number.
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    pub fn flush(&mut self, stream: &Stream) -> Result<usize, i32> {
-        let mut moved = 0;
-        if self.writing {
-            return Ok(0);
+    pub fn flush(&mut self, stream: &Stream) -> Result<bool, i32> {
+        let mut moved = false;
+        while !self.writing && !self.is_empty() {
+            self.writing = true;
+            let taken = self.write(stream);
+            self.writing = false;
+            match taken? {
+                Taken::All => moved = true,
+                Taken::Part => {
+                    moved = true;
+                    break;
+                }
+                Taken::Nothing => break,
+            }
         }
-        self.writing = true;
-        let result = self.offer(stream, &mut moved);
-        self.writing = false;
         if self.is_empty() {
             self.reset();
         }
-        result.map(|()| moved)
+        Ok(moved)
     }
 
-    fn offer(&mut self, stream: &Stream, moved: &mut usize) -> Result<(), i32> {
-        while !self.is_empty() {
-            let (n, all) = match &mut self.tail {
-                Some(tail) if tail.at == self.start => {
-                    // The application may have made it shorter in between: the
-                    // packet cannot be completed then.
-                    let payload = buffer(tail.owner).map_err(|_| errno::EIO)?;
-                    let chunk = payload.get(tail.part.clone()).ok_or(errno::EIO)?;
-                    let n = write(stream, chunk)?;
-                    tail.part.start += n;
-                    let all = n == chunk.len();
-                    if all {
-                        self.tail = None;
-                    }
-                    (n, all)
-                }
-                tail => {
-                    let mut end = tail.as_ref().map_or(self.end, |tail| tail.at);
-                    if self.offered > self.start {
-                        end = end.min(self.offered);
-                    }
-                    let chunk = self.memory.bytes().get(self.start..end);
-                    let chunk = chunk.unwrap_or_default();
-                    let n = write(stream, chunk)?;
-                    let all = n == chunk.len();
-                    self.offered = if n == 0 { end } else { 0 };
-                    self.start = (self.start + n).min(self.end);
-                    (n, all)
-                }
-            };
-            *moved += n;
-            if !all {
-                break;
+    /// Writes once.
+    #[inline(never)]
+    fn write(&mut self, stream: &Stream) -> Result<Taken, i32> {
+        let payload;
+        let mut end = self.end.min(self.at);
+        let follows = self.at == self.start;
+        let chunk = if follows {
+            // The application may have made it shorter in between: the packet
+            // cannot be completed then.
+            payload = buffer(self.owner).map_err(|_| errno::EIO)?;
+            payload.get(self.part.clone()).ok_or(errno::EIO)?
+        } else {
+            if self.offered > self.start {
+                end = end.min(self.offered);
             }
+            let chunk = self.memory.bytes().get(self.start..end);
+            chunk.unwrap_or_default()
+        };
+        let n = match stream.write(chunk) {
+            Err(errno::EAGAIN) => 0,
+            n => n?,
+        };
+        let all = n == chunk.len();
+        if follows {
+            self.part.start += n;
+            if all {
+                self.owner = Obj::none();
+                self.at = NOWHERE;
+            }
+        } else {
+            self.start += n;
+            self.offered = if n == 0 { end } else { 0 };
         }
-        Ok(())
+        Ok(match n {
+            0 => Taken::Nothing,
+            _ if all => Taken::All,
+            _ => Taken::Part,
+        })
     }
 }
 
-fn write(stream: &Stream, chunk: &[u8]) -> Result<usize, i32> {
-    if chunk.is_empty() {
-        return Ok(0);
-    }
-    match stream.write(chunk) {
-        Err(errno::EAGAIN) => Ok(0),
-        n => n,
-    }
+/// What a stream took of what it was offered.
+enum Taken {
+    Nothing,
+    Part,
+    All,
 }

@@ -128,6 +128,7 @@ impl Flights {
     /// A new request: its identifier, or `None` where there is no [`room`].
     ///
     /// [`room`]: Flights::room
+    #[inline(never)]
     pub fn begin(&mut self, wait: Wait, now: u32) -> Option<Pid> {
         if !self.room(wait) {
             return None;

@@ -24,8 +24,12 @@ impl<S: Storage> Inbound<S> {
     }
 
     pub fn position(&self, pid: Pid) -> Option<usize> {
-        let mut known = self.storage.bytes().chunks_exact(SIZE).take(self.len);
-        known.position(|bytes| bytes == pid.get().to_ne_bytes())
+        let (known, _) = self.storage.bytes().as_chunks();
+        let pid = pid.get().to_ne_bytes();
+        known
+            .get(..self.len)?
+            .iter()
+            .position(|known| *known == pid)
     }
 
     /// Sees to it that one more finds room.
@@ -39,9 +43,9 @@ impl<S: Storage> Inbound<S> {
 
     /// After [`reserve`](Inbound::reserve).
     pub fn push(&mut self, pid: Pid) {
-        let bytes = self.storage.bytes_mut().chunks_exact_mut(SIZE);
-        if let Some(bytes) = { bytes }.nth(self.len) {
-            bytes.copy_from_slice(&pid.get().to_ne_bytes());
+        let (room, _) = self.storage.bytes_mut().as_chunks_mut();
+        if let Some(room) = room.get_mut(self.len) {
+            *room = pid.get().to_ne_bytes();
             self.len += 1;
         }
     }

@@ -268,6 +268,7 @@ impl Session {
     }
 
     /// The packet handed on last is done with: acknowledge and drop it.
+    #[inline(never)]
     fn finish_current(&mut self) {
         if let Some(current) = &self.current {
             let (len, qos, pid) = (current.len, current.qos, current.pid);

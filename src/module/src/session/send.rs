@@ -7,8 +7,8 @@ use crate::transmit::WHOLE;
 use core::num::NonZeroU16;
 use micropython::{Exception, Native, Obj, buffer, bytes_of};
 use mqtt_codec::{
-    AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, Properties, PublishHead,
-    QoS, Subscribe, Version, measure,
+    AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, PublishHead, QoS,
+    Subscribe, Version, measure,
 };
 use mqtt_session::Wait;
 
@@ -61,7 +61,7 @@ impl Session {
                 .map(|(will, bytes)| will.packet(bytes, of_will.get())),
             properties,
         };
-        this.limits = Limits::new(Properties::EMPTY);
+        this.limits = Limits::NONE;
         this.send(&packet);
         this.aliases = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0));
         this.outbound = aliases(this.max_outbound.into());
@@ -113,10 +113,10 @@ impl Session {
             return;
         }
         match self.transmitter.flush(&stream) {
-            Ok(n) => {
-                self.blocked = !self.transmitter.is_empty();
-                if n > 0 {
-                    let blocked = self.blocked;
+            Ok(moved) => {
+                let blocked = !self.transmitter.is_empty();
+                self.blocked = blocked;
+                if moved {
                     self.state.sent(now, blocked);
                 } else {
                     self.state.keep_alive.stalled(now);
