@@ -89,16 +89,15 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The header at the front of `bytes`; None if it is not all there yet.
-    pub fn parse(bytes: &[u8]) -> Result<Option<Header>, Error> {
-        let Some((&first, rest)) = bytes.split_first() else {
-            return Ok(None);
-        };
-        Ok(varint::decode(rest)?.map(|(remaining, len)| Header {
+    /// The header at the front of `bytes`. [`Error::Truncated`]: it is not all there yet.
+    pub fn parse(bytes: &[u8]) -> Result<Header, Error> {
+        let (&first, rest) = bytes.split_first().ok_or(Error::Truncated)?;
+        let (remaining, len) = varint::decode(rest)?;
+        Ok(Header {
             first,
             len: 1 + len,
             remaining: remaining as usize,
-        }))
+        })
     }
 
     /// Length of the whole packet.

@@ -90,12 +90,12 @@ impl<'a> Reader<'a> {
 
     pub fn varint(&mut self) -> u32 {
         match varint::decode(self.rest) {
-            Ok(Some((value, len))) => {
+            Ok((value, len)) => {
                 self.take(len, Error::Truncated);
                 value
             }
-            other => {
-                self.fail(other.err().unwrap_or(Error::Truncated));
+            Err(error) => {
+                self.fail(error);
                 0
             }
         }

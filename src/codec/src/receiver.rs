@@ -148,8 +148,8 @@ impl<S: Storage> Receiver<S> {
     fn needed(&self) -> usize {
         let live = self.live();
         match Header::parse(live) {
-            Ok(Some(header)) if !self.exceeds(&header) => header.total(),
-            Ok(None) if live.len() == self.storage.bytes().len() => MAX_HEADER,
+            Ok(header) if !self.exceeds(&header) => header.total(),
+            Err(Error::Truncated) if live.len() == self.storage.bytes().len() => MAX_HEADER,
             _ => 0,
         }
     }
@@ -182,8 +182,9 @@ impl<S: Storage> Receiver<S> {
         if let Some(&first) = live.first() {
             PacketType::received(version, first)?;
         }
-        let Some(header) = Header::parse(live)? else {
-            return Ok(None);
+        let header = match Header::parse(live) {
+            Err(Error::Truncated) => return Ok(None),
+            header => header?,
         };
         if self.exceeds(&header) {
             return Err(Error::PacketTooLarge);

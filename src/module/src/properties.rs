@@ -4,11 +4,11 @@
 //! User properties (0x26) are a dict, or a list of pairs where a name repeats;
 //! subscription identifiers (0x0B) an int, or a list of them.
 use crate::arguments::{refuse, sound};
+use core::mem::replace;
 use micropython::{Exception, GcBytes, Obj, buffer, bytes_of};
 use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
 
 const USER_PROPERTY: u8 = 0x26;
-const SUBSCRIPTION_ID: u8 = 0x0B;
 
 /// Properties of a packet to be sent, encoded on the Python heap.
 pub struct Encoded(GcBytes);
@@ -118,40 +118,51 @@ pub fn decoded(properties: Properties<'_>) -> Obj {
         return Obj::none();
     }
     let dict = Obj::dict_new(4);
-    let mut seen = [false; 64];
+    let (mut paired, mut listed) = (false, false);
     for (id, value) in properties {
-        // The first of its kind stands for all.
-        if let Some(seen) = seen.get_mut(usize::from(id))
-            && !core::mem::replace(seen, true)
-        {
-            dict.set_item(Obj::int(id.into()), decoded_value(properties, id, value));
+        // Where one may repeat the first stands for all.
+        let repeated = match value {
+            Value::Pair(..) => replace(&mut paired, true),
+            Value::Varint(_) => replace(&mut listed, true),
+            _ => false,
+        };
+        if !repeated {
+            dict.set_item(Obj::int(id.into()), decoded_value(properties, value));
         }
     }
     dict
 }
 
 /// The value of a property of which this is the first.
-fn decoded_value(properties: Properties<'_>, id: u8, value: Value<'_>) -> Obj {
+fn decoded_value(properties: Properties<'_>, value: Value<'_>) -> Obj {
     match value {
         Value::Pair(..) => pairs(properties),
         Value::Str(text) => Obj::text(text),
         Value::Bin(data) => Obj::bytes(data),
         Value::Byte(n) => Obj::uint(n.into()),
         Value::U16(n) => Obj::uint(n.into()),
-        Value::U32(n) | Value::Varint(n) => {
-            let first = Obj::uint(n as usize);
-            if id != SUBSCRIPTION_ID || properties.iter().filter(|p| p.0 == id).count() == 1 {
-                return first;
-            }
-            let list = Obj::list_new();
-            for (_, value) in properties.iter().filter(|p| p.0 == id) {
-                if let Value::Varint(n) = value {
-                    list.list_append(Obj::uint(n as usize));
+        Value::U32(n) => Obj::uint(n as usize),
+        Value::Varint(_) => identifiers(properties),
+    }
+}
+
+/// The subscription identifiers: an int, or a list if there are more.
+fn identifiers(properties: Properties<'_>) -> Obj {
+    let mut found = Obj::none();
+    for (_, value) in properties {
+        if let Value::Varint(n) = value {
+            let n = Obj::uint(n as usize);
+            if found.is_none() {
+                found = n;
+            } else {
+                if !found.is_list() {
+                    found = Obj::list(&[found]);
                 }
+                found.list_append(n);
             }
-            list
         }
     }
+    found
 }
 
 /// The user properties: a dict, or a list of pairs if a name repeats.

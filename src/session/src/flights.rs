@@ -262,15 +262,20 @@ impl Flights {
     pub(crate) fn stale(&self) -> Option<Resend> {
         let quota = self.quota();
         // 4.9: nothing but a PUBLISH waits for the quota.
-        let free = |f: &&Flight| quota || !matches!(f.wait, Wait::Puback | Wait::Pubrec);
-        let mut f = self.table.iter().filter(|f| f.stale).find(free)?;
-        if f.wait == Wait::Pubcomp {
-            // 4.6: PUBRELs go out in the order of the PUBRECs.
-            let released = |f: &&Flight| f.stale && f.wait == Wait::Pubcomp;
-            let age = |f: &&Flight| self.releases.wrapping_sub(f.released);
-            f = self.table.iter().filter(released).max_by_key(age)?;
+        let free = |f: &Flight| quota || !matches!(f.wait, Wait::Puback | Wait::Pubrec);
+        let age = |f: &Flight| self.releases.wrapping_sub(f.released);
+        let mut oldest: Option<&Flight> = None;
+        for f in self.table.iter().filter(|f| f.stale) {
+            let older = match oldest {
+                None => free(f),
+                // 4.6: PUBRELs go out in the order of the PUBRECs.
+                Some(o) => o.wait == Wait::Pubcomp && f.wait == Wait::Pubcomp && age(f) > age(o),
+            };
+            if older {
+                oldest = Some(f);
+            }
         }
-        Some(f.resend())
+        oldest.map(Flight::resend)
     }
 
     /// This request goes out again: the identifier to use and whether as a
