@@ -44,7 +44,7 @@ class Stream(io.IOBase):
         return 0
 
 def new(ibufsize=50, max_packet=1 << 28, keepalive=0, ping=0, response=1000, repubs=4):
-    return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs, 0, 65535)
+    return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs, 0, 65535, None)
 
 def connected(stream=None, session=None, clean=True, present=0, **how):
     stream = stream or Stream()
@@ -90,7 +90,7 @@ def run(mp):
 
 def test_constructor(run):
     script = """
-        good = (False, 50, 1000, 60000, 15000, 10000, 4, 0, 65535)
+        good = (False, 50, 1000, 60000, 15000, 10000, 4, 0, 65535, None)
         Session(*good)
         for bad in ((), good[:-1], good + (1,)):
             try:
@@ -161,7 +161,7 @@ def test_wrong_self(run):
                 pass
         class Own(Session):
             def __init__(self):
-                super().__init__(False, 50, 1000, 0, 0, 1000, 4, 0, 65535)
+                super().__init__(False, 50, 1000, 0, 0, 1000, 4, 0, 65535, None)
         try:
             Bare().close()
             print("taken")
@@ -424,7 +424,7 @@ def test_no_allocation_for_messages(mp):
         s = socket.socket()
         s.connect(socket.getaddrinfo("127.0.0.1", int(sys.argv[1]))[0][-1])
         s.setblocking(False)
-        session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0, 65535)
+        session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0, 65535, None)
         session.open(s, False)
         session.connect(0, True, b"id", 60, None, None, None, None)
         count = 0

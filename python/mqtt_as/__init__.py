@@ -71,6 +71,7 @@ def _defaults():
         "max_repubs": 4,
         "will": None,
         "subs_cb": lambda *_: None,
+        "piece_cb": None,
         "wifi_coro": eliza,
         "connect_coro": eliza,
         "ssid": None,
@@ -230,6 +231,7 @@ class MQTT_base:
             c["max_repubs"],
             c["topic_aliases"],
             (props or {}).get(0x21, 65535),
+            c["piece_cb"],
         )
         self._core.connect(0, self._clean, *self._identity)  # Would it do?
         self._core.close()

@@ -40,6 +40,8 @@ with ssl], `client_id`, `user`, `password`, `keepalive` [60],
 `queue_len` [0] messages held for `client.queue`; 0: callbacks `subs_cb(topic, msg, retained[, properties])`,
 `wifi_coro(up)`, `connect_coro(client)`; `ssid`, `wifi_pw`, `gateway` [False] full power on ESP32, and the link is left up
 in an outage, `max_packet` [268435455] bytes,
+`piece_cb` [None] `(topic, piece, retained, properties, offset, length)` takes messages whose packet exceeds 2048 bytes, or
+IBUFSIZE if that is more, as they arrive: piece a memoryview, valid until it returns, properties None in 3.1.1,
 `link` [None] an object as described in link.py.
 
 MQTT 5: `mqttv5` [False], `mqttv5_con_props` [None] properties of CONNECT, `topic_aliases` [0] topics that get an alias, 0 to

@@ -32,14 +32,21 @@ const MAX_HEADER: usize = 5;
 /// bounded by `burst`, when a read has filled it, so that a burst takes few reads. It shrinks to its first size
 /// when it has been drained and is no longer needed: at once if it exceeds `burst`, otherwise after some short
 /// reads.
+///
+/// A PUBLISH beyond `burst` may be taken in pieces instead, see [`Receiver::in_pieces`].
 pub struct Receiver<S> {
     storage: S,
     base: usize,
     burst: usize,
     max_packet: u32,
+    /// A PUBLISH longer than `burst` is not waited for: [`Receiver::peek`] gives it as soon as its payload begins, with
+    /// as much of that as there is.
+    pub in_pieces: bool,
     /// The bytes received and not consumed are `start..end`.
     start: usize,
     end: usize,
+    /// Of the payload that is taken in pieces: bytes not consumed.
+    rest: usize,
     /// The last read filled the window: a burst.
     filled: bool,
     short_reads: u8,
@@ -54,8 +61,10 @@ impl<S: Storage> Receiver<S> {
             storage,
             burst,
             max_packet,
+            in_pieces: false,
             start: 0,
             end: 0,
+            rest: 0,
             filled: false,
             short_reads: 0,
         }
@@ -65,6 +74,7 @@ impl<S: Storage> Receiver<S> {
     pub fn reset(&mut self) {
         self.start = 0;
         self.end = 0;
+        self.rest = 0;
         self.filled = false;
     }
 
@@ -86,6 +96,33 @@ impl<S: Storage> Receiver<S> {
     /// True if all bytes received are consumed.
     pub fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// Length of a PUBLISH before its payload, from what [`Receiver::peek`] gave: its length, and that of as much of
+    /// its payload as is here.
+    pub fn head(&self, len: usize, payload: usize) -> usize {
+        len.min(self.end - self.start) - payload
+    }
+
+    /// Drops the head of the first packet: its payload of `rest` bytes is taken in pieces, before anything else.
+    pub fn divide(&mut self, head: usize, rest: usize) {
+        self.consume(head);
+        self.rest = rest;
+    }
+
+    /// Of a PUBLISH taken in pieces: bytes of its payload that are not consumed, here or yet to come.
+    pub fn rest(&self) -> usize {
+        self.rest
+    }
+
+    /// Those of [`Receiver::rest`] that are here, at [`Receiver::position`].
+    pub fn piece(&self) -> usize {
+        self.rest.min(self.end - self.start)
+    }
+
+    /// Is a PUBLISH of this length given before all of it has come?
+    pub fn divides(&self, len: usize) -> bool {
+        self.in_pieces && len > self.burst
     }
 
     fn live(&self) -> &[u8] {
@@ -146,12 +183,30 @@ impl<S: Storage> Receiver<S> {
 
     /// Capacity that the first packet needs: its length, as far as it is known and allowed.
     fn needed(&self) -> usize {
+        if self.rest > 0 {
+            return 0;
+        }
         let live = self.live();
+        let capacity = self.storage.bytes().len();
+        let full = live.len() == capacity;
         match Header::parse(live) {
-            Ok(header) if !self.exceeds(&header) => header.total(),
-            Err(Error::Truncated) if live.len() == self.storage.bytes().len() => MAX_HEADER,
+            Ok(header) if self.exceeds(&header) => 0,
+            // wherever its payload begins
+            Ok(header) if self.parts(&header) => {
+                if full {
+                    header.total().min(capacity.saturating_mul(2))
+                } else {
+                    0
+                }
+            }
+            Ok(header) => header.total(),
+            Err(Error::Truncated) if full => MAX_HEADER,
             _ => 0,
         }
+    }
+
+    fn parts(&self, header: &Header) -> bool {
+        header.first >> 4 == PacketType::Publish as u8 >> 4 && self.divides(header.total())
     }
 
     #[inline(never)]
@@ -172,7 +227,8 @@ impl<S: Storage> Receiver<S> {
         };
     }
 
-    /// The first packet and its length, for [`Receiver::consume`]; None if it is not all there yet.
+    /// The first packet and its length, for [`Receiver::consume`]; None if it is not all there yet. Not for use while
+    /// there is a [`Receiver::rest`].
     ///
     /// Costs little while it is not. A packet of a wrong type or with wrong flags, a bad fixed header and a packet
     /// beyond the maximum packet size are errors before the rest of it has come. After an error the stream is
@@ -189,16 +245,22 @@ impl<S: Storage> Receiver<S> {
         if self.exceeds(&header) {
             return Err(Error::PacketTooLarge);
         }
-        let Some(body) = live.get(header.len..header.total()) else {
-            return Ok(None);
+        let total = header.total();
+        let body = match live.get(header.len..total) {
+            None if self.parts(&header) => live.get(header.len..).unwrap_or_default(),
+            None => return Ok(None),
+            Some(body) => body,
         };
-        let packet = Packet::parse(version, header.first, body)?;
-        Ok(Some((packet, header.total())))
+        match Packet::parse(version, header.first, body) {
+            Err(Error::Truncated | Error::StringBeyondPacket) if live.len() < total => Ok(None),
+            packet => Ok(Some((packet?, total))),
+        }
     }
 
-    /// Drops the first `len` bytes: the packet is done with.
+    /// Drops the first `len` bytes: the packet or the piece is done with.
     pub fn consume(&mut self, len: usize) {
         self.start = self.start.saturating_add(len).min(self.end);
+        self.rest = self.rest.saturating_sub(len);
         if len > self.base {
             self.short_reads = 0;
         }

@@ -34,6 +34,7 @@ fn stream_error(e: i32) -> isize {
 
 /// The packet at the front of the buffer, handed on but not yet dropped.
 struct Current {
+    /// 0: of a message in pieces the next has yet to come.
     len: usize,
     /// Of a message, to acknowledge once the application has it.
     qos: QoS,
@@ -67,6 +68,11 @@ pub struct Session {
     /// See `reason`.
     reason: u16,
     current: Option<Current>,
+    /// Of the message that comes in pieces: topic, retained, properties and the
+    /// length of the payload; a tuple, or `None` if the application has it already.
+    divided: Obj,
+    /// The callback for pieces, or `None`.
+    pieces: Obj,
     /// The stream failed while writing: a negative number.
     failed: isize,
     stream: Option<Stream>,
@@ -88,7 +94,7 @@ pub struct Session {
 
 class! {
     Session {
-        new(9..=9) = Session::new;
+        new(10..=10) = Session::new;
         methods {
             open(self, stream, buffered) = Session::open;
             close(self) = Session::close;
@@ -114,7 +120,7 @@ class! {
 
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
-    /// response_ms, max_repubs, topic_aliases, receive_maximum)`
+    /// response_ms, max_repubs, topic_aliases, receive_maximum, pieces)`
     fn new(args: &[Obj]) -> Session {
         let range = Exception::Value(
             c"out of range: IBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
@@ -131,6 +137,9 @@ impl Session {
         let repubs = number(6, 255) as u8;
         let mut state = State::new(version, keep_alive, repubs, Memory::new(0));
         state.receive_maximum = number(8, 0xffff) as usize;
+        let pieces = arg(args, 9);
+        let mut receiver = Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet);
+        receiver.in_pieces = !pieces.is_none();
         Session {
             version,
             stream: None,
@@ -147,7 +156,9 @@ impl Session {
             terse: false,
             reason: 0,
             current: None,
-            receiver: Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet),
+            divided: Obj::none(),
+            pieces,
+            receiver,
             transmitter: Transmitter::new(),
             state: ManuallyDrop::new(state),
             view: MemoryView::new(),
@@ -188,6 +199,7 @@ impl Session {
         self.leaving = false;
         self.failed = 0;
         self.current = None;
+        self.divided = Obj::none();
         self.view.clear();
         self.receiver.reset();
         self.transmitter.reset();

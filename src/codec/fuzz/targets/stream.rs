@@ -1,8 +1,10 @@
-//! A stream of packets, cut into reads: version, base capacity, burst, maximum packet size, number of reads, their
-//! sizes, then the stream. The same packets must come out, and the same error, as if all were read at once.
+//! A stream of packets, cut into reads: version and whether in pieces, base capacity, burst, maximum packet size, number of reads, their
+//! sizes, then the stream. The same packets must come out, and the same error, as if all were read at once; and so where
+//! long messages come in pieces.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use mqtt_codec::{Error, OutOfMemory, Receiver, Storage, Version};
+use mqtt_codec::{Error, OutOfMemory, PacketType, Receiver, Storage, Version};
+use std::mem::take;
 use std::ops::Range;
 
 /// What is not live is filled, so that a slice too long is seen.
@@ -25,22 +27,40 @@ impl Storage for Memory {
     }
 }
 
-/// The packets as text, and how it ends.
+/// The packets as text, with their payloads, and how it ends.
 fn receive(
     version: Version,
     mut receiver: Receiver<Memory>,
     mut stream: &[u8],
     reads: &[u8],
     bound: usize,
-) -> (Vec<String>, Option<Error>) {
+) -> (Vec<(String, Vec<u8>)>, Option<Error>) {
     let mut packets = vec![];
+    let mut divided = None;
     let mut reads = reads.iter().cycle();
     loop {
         loop {
+            if let Some((_, payload)) = &mut divided {
+                let (from, len) = (receiver.position(), receiver.piece());
+                Vec::extend_from_slice(payload, &receiver.storage().0[from..from + len]);
+                receiver.consume(len);
+                if receiver.rest() > 0 {
+                    break;
+                }
+                packets.extend(divided.take());
+            }
             match receiver.peek(version) {
-                Ok(Some((packet, len))) => {
-                    packets.push(format!("{packet:?}"));
-                    receiver.consume(len);
+                Ok(Some((mut packet, len))) => {
+                    let (packet_type, payload) = (packet.packet_type, take(&mut packet.payload));
+                    let seen = format!("{packet:?}");
+                    let head = receiver.head(len, payload.len());
+                    if packet_type == PacketType::Publish && receiver.divides(len) && head < len {
+                        divided = Some((seen, vec![]));
+                        receiver.divide(head, len - head);
+                    } else {
+                        packets.push((seen, payload.to_vec()));
+                        receiver.consume(len);
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => return (packets, Some(error)),
@@ -68,6 +88,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((reads, stream)) = rest.split_at_checked(reads.into()) else {
         return;
     };
+    let in_pieces = version & 2 != 0;
     let version = if version & 1 == 0 {
         Version::V3
     } else {
@@ -76,10 +97,12 @@ fuzz_target!(|data: &[u8]| {
     let (base, burst) = (1 + usize::from(base), usize::from(burst));
     let max_packet = 4 * u32::from(max_packet);
     let bound = base.max(burst).max(max_packet as usize).max(5);
-    let cut = Receiver::new(Memory(vec![0xEE; base]), burst, max_packet);
+    let mut cut = Receiver::new(Memory(vec![0xEE; base]), burst, max_packet);
+    cut.in_pieces = in_pieces;
     let whole = Receiver::new(Memory(vec![0xEE; stream.len().max(1)]), 0, max_packet);
-    assert_eq!(
-        receive(version, cut, stream, reads, bound),
-        receive(version, whole, stream, &[], usize::MAX)
-    );
+    let (cut, cut_error) = receive(version, cut, stream, reads, bound);
+    let (whole, whole_error) = receive(version, whole, stream, &[], usize::MAX);
+    assert_eq!(cut, whole);
+    // in pieces, a bad head is seen before all of its packet has come
+    assert!(cut_error == whole_error || in_pieces && whole_error.is_none());
 });

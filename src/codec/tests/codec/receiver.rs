@@ -320,6 +320,55 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(cases(2_000))]
 
+    /// However a stream is cut into reads, what comes in pieces is the same as what comes whole, and takes no more memory
+    /// than bursts do.
+    #[test]
+    fn in_pieces(
+        packets in prop::collection::vec(packet(), 1..12),
+        (base, burst) in (1usize..200, 0usize..400),
+        reads in prop::collection::vec(1usize..400, 1..20),
+    ) {
+        let stream = packets.concat();
+        let mut rest = &stream[..];
+        let mut reads = reads.iter().cycle();
+        let mut r = receiver(base, burst, 1000);
+        r.in_pieces = true;
+        for bytes in &packets {
+            let wanted = parse(V3, bytes).unwrap();
+            let (packet, len) = loop {
+                if let Some((packet, len)) = r.peek(V3).unwrap() {
+                    let mut whole = packet;
+                    whole.payload = wanted.payload;
+                    prop_assert_eq!(whole, wanted);
+                    break (packet, len);
+                }
+                read(&mut r, &mut rest, *reads.next().unwrap());
+            };
+            prop_assert_eq!(len, bytes.len());
+            let head = r.head(len, packet.payload.len());
+            prop_assert_eq!(len - head, wanted.payload.len());
+            if wanted.packet_type != PacketType::Publish || !r.divides(len) {
+                prop_assert_eq!(packet.payload, wanted.payload);
+                r.consume(len);
+                continue;
+            }
+            r.divide(head, len - head);
+            let mut payload = vec![];
+            while r.rest() > 0 {
+                let (from, piece) = (r.position(), r.piece());
+                payload.extend_from_slice(&r.storage().bytes[from..from + piece]);
+                r.consume(piece);
+                if r.rest() > 0 {
+                    read(&mut r, &mut rest, *reads.next().unwrap());
+                }
+                // a head of up to 50 bytes, which the buffer doubles for
+                prop_assert!(capacity(&r) <= base.max(burst).max(100));
+            }
+            prop_assert_eq!(&payload[..], wanted.payload);
+        }
+        prop_assert!(r.is_empty() && rest.is_empty());
+    }
+
     /// However a stream is cut into reads, the same packets come out.
     #[test]
     fn any_split(

@@ -19,8 +19,10 @@ const CLOSED: isize = 2;
 const CONNACK: isize = 3;
 const DISCONNECT: isize = 4;
 const AUTH: isize = 5;
-/// What `step` answers when a message is to be handed to the callback.
+/// What `step` answers when a message, or a piece of one, is to be handed to its
+/// callback.
 const DELIVER: isize = 6;
+const PIECE: isize = 7;
 /// Added to the answer that a request is over where it is not, but a PUBREC says
 /// more than that.
 const NOTED: isize = 1 << 24;
@@ -39,8 +41,10 @@ impl Session {
     /// `receive(now, callback, limit, copy)`: reads what is there and hands on
     /// at most `limit` messages: `callback(topic, message, retained)`, the
     /// message as `bytes` if `copy` or else as a `memoryview` of the receive
-    /// buffer that is valid during the call. Answers with one of the constants
-    /// above.
+    /// buffer that is valid during the call. A message that exceeds the buffer goes
+    /// to the callback for pieces, if there is one: `pieces(topic, piece, retained,
+    /// properties, offset, length)`, the piece always as a `memoryview`. Answers with
+    /// one of the constants above.
     ///
     /// # Raises
     /// What the callback raises; the message then counts as delivered.
@@ -55,12 +59,16 @@ impl Session {
         if this.reading {
             Exception::Runtime(c"receive within receive").raise()
         }
-        let mut message = [Obj::none(); 4];
+        let mut message = [Obj::none(); 6];
         loop {
             let answer = this.step(now, &mut limit, copy, &mut reads, &mut message);
-            if answer == DELIVER {
+            if answer == DELIVER || answer == PIECE {
                 this.calling = true;
-                let n = if this.version == Version::V5 { 4 } else { 3 };
+                let (callback, n) = match this.version {
+                    _ if answer == PIECE => (this.pieces, 6),
+                    Version::V5 => (callback, 4),
+                    Version::V3 => (callback, 3),
+                };
                 callback.call(message.get(..n).unwrap_or_default());
             } else {
                 // The next call does: an answer must not be lost where a stream raises.
@@ -83,7 +91,7 @@ impl Session {
         limit: &mut isize,
         copy: bool,
         reads: &mut usize,
-        message: &mut [Obj; 4],
+        message: &mut [Obj; 6],
     ) -> isize {
         self.calling = false;
         loop {
@@ -92,7 +100,12 @@ impl Session {
                 self.receiver.reset();
             }
             self.finish_current();
-            let (p, len) = match self.receiver.peek(self.version) {
+            let found = match self.next_piece(limit, message) {
+                None => self.receiver.peek(self.version),
+                Some(WAIT) => Ok(None),
+                Some(answer) => return answer,
+            };
+            let (p, len) = match found {
                 Ok(Some(found)) => found,
                 Ok(None) => match self.read(now, reads) {
                     Some(answer) => return answer,
@@ -129,28 +142,36 @@ impl Session {
                         Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
                     };
                     let incoming = self.state.incoming(p.qos(), p.pid);
-                    match incoming.map_err(|_| Exception::Memory).or_raise() {
-                        Incoming::Duplicate => {}
-                        Incoming::TooMany => return self.bad(TOO_MANY, 0x93),
-                        Incoming::Deliver => {
-                            let retain = Obj::bool(p.retain());
-                            let properties = decoded(p.properties);
-                            let (from, to) = {
-                                let end = self.receiver.position() + len;
-                                (end - p.payload.len(), end)
-                            };
+                    let incoming = incoming.map_err(|_| Exception::Memory).or_raise();
+                    if incoming == Incoming::TooMany {
+                        return self.bad(TOO_MANY, 0x93);
+                    }
+                    let head = self.receiver.head(len, p.payload.len());
+                    let divides = self.receiver.divides(len) && head < len;
+                    let mut divided = Obj::none();
+                    if incoming == Incoming::Deliver {
+                        let retain = Obj::bool(p.retain());
+                        let properties = decoded(p.properties);
+                        if divides {
+                            let size = Obj::uint(len - head);
+                            divided = Obj::tuple(&[topic, retain, properties, size]);
+                        } else {
                             let payload = if copy {
                                 Obj::bytes(p.payload)
                             } else {
-                                let block = &mut self.receiver.storage_mut().0;
-                                self.view.point_to(block, from..to);
-                                self.view.obj()
+                                self.view_of(head, len)
                             };
                             self.last_topic = topic;
                             self.current = Some(current);
-                            *message = [topic, payload, retain, properties];
+                            let none = Obj::none();
+                            *message = [topic, payload, retain, properties, none, none];
                             return DELIVER;
                         }
+                    }
+                    if divides {
+                        self.divided = divided;
+                        self.receiver.divide(head, len - head);
+                        current.len = 0;
                     }
                 }
                 PacketType::Connack => {
@@ -232,6 +253,38 @@ impl Session {
         }
     }
 
+    /// The next piece of a message that comes in pieces: what to answer, or [`WAIT`]
+    /// if no byte of it is here. `None`: no message is under way.
+    #[inline(never)]
+    fn next_piece(&mut self, limit: &mut isize, message: &mut [Obj; 6]) -> Option<isize> {
+        self.current.as_ref()?;
+        let len = self.receiver.piece();
+        if len == 0 {
+            return Some(WAIT);
+        }
+        if *limit <= 0 {
+            return Some(MORE);
+        }
+        *limit -= 1;
+        let [topic, retain, properties, size] =
+            [0, 1, 2, 3].map(|i| self.divided.item(Obj::int(i)));
+        let offset = size.to_int() as usize - self.receiver.rest();
+        let piece = self.view_of(0, len);
+        *message = [topic, piece, retain, properties, Obj::uint(offset), size];
+        if let Some(current) = &mut self.current {
+            current.len = len;
+        }
+        Some(PIECE)
+    }
+
+    /// Bytes of the receive buffer, from the first that is not consumed on.
+    fn view_of(&mut self, from: usize, to: usize) -> Obj {
+        let position = self.receiver.position();
+        let block = &mut self.receiver.storage_mut().0;
+        self.view.point_to(block, position + from..position + to);
+        self.view.obj()
+    }
+
     /// The topic of a message, by its alias if need be (MQTT 5, 3.3.2.3.4), or
     /// the reason code to end the connection with.
     ///
@@ -270,14 +323,27 @@ impl Session {
     /// The packet handed on last is done with: acknowledge and drop it.
     #[inline(never)]
     fn finish_current(&mut self) {
-        if let Some(current) = &self.current {
+        if let Some(current) = &mut self.current {
             let (len, qos, pid) = (current.len, current.qos, current.pid);
+            let len = match len {
+                // In pieces, and the application has it already.
+                0 if self.divided.is_none() => self.receiver.piece(),
+                len => len,
+            };
+            if len == 0 {
+                return;
+            }
             if pid.is_some() {
                 self.transmitter.reserve_answer(ACK);
             }
-            self.current = None;
+            current.len = 0;
             self.view.clear();
             self.receiver.consume(len);
+            if self.receiver.rest() > 0 {
+                return;
+            }
+            self.current = None;
+            self.divided = Obj::none();
             if let Some((kind, pid)) = self.state.delivered(qos, pid) {
                 self.acknowledge(kind, pid, 0);
             }
