@@ -190,15 +190,9 @@ impl<S: Storage> Receiver<S> {
         let capacity = self.storage.bytes().len();
         let full = live.len() == capacity;
         match Header::parse(live) {
-            Ok(header) if self.exceeds(&header) => 0,
+            Ok(header) if self.exceeds(&header) || self.parts(&header) && !full => 0,
             // wherever its payload begins
-            Ok(header) if self.parts(&header) => {
-                if full {
-                    header.total().min(capacity.saturating_mul(2))
-                } else {
-                    0
-                }
-            }
+            Ok(header) if self.parts(&header) => header.total().min(capacity.saturating_mul(2)),
             Ok(header) => header.total(),
             Err(Error::Truncated) if full => MAX_HEADER,
             _ => 0,
