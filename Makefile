@@ -3,10 +3,11 @@
 export CARGO_TERM_COLOR ?= never
 SECONDS ?= 60
 INTERVAL ?= 15
+PORT ?= unix
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo test test-brokers conformance check bench soak fuzz miri sizes dist install clean
+.PHONY: help demo test test-brokers conformance check firmware bench soak fuzz miri sizes dist install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +27,9 @@ conformance: ## check the table of what MQTT demands and which test shows it, co
 
 check: ## formatting, lints, and whether generated files are up to date
 	@tests/check
+
+firmware: ## build a MicroPython with the client in it and test it; PORT=unix, unix32, rv32imc, xtensa or xtensawin
+	@tests/firmware $(PORT)
 
 bench: ## measure this client beside others in the same run; ARGS="--quick" for a first look
 	@tests/bench/run $(ARGS)

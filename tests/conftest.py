@@ -7,7 +7,8 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
             `out`, `err`, `code`, `lines`; mp.start(script, *args) gives a running one with expect(regex), send(line),
             signal(number), wait(). A script is a pathlib.Path or the text itself.
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
-            tests marked `core` run; core(tls=True): where the runtime has TLS.
+            tests marked `core` run; core(tls=True): where the runtime has TLS. ARCH+firmware is a MicroPython with the
+            client in it; if not the first it gets the tests marked `firmware`, or firmware(ARCH) for that one.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
@@ -45,12 +46,17 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "arch" in metafunc.fixturenames:
         first, *others = metafunc.config.getoption("--arch") or ["x64"]
-        core = metafunc.definition.get_closest_marker("core")
-        if core is None:
-            others = []
-        elif core.kwargs.get("tls"):
-            others = [arch for arch in others if ARCHITECTURES[arch]["runtime"] != "linux-user"]
+        others = [arch for arch in others if wanted(metafunc.definition, arch)]
         metafunc.parametrize("arch", [first, *others], scope="session")
+
+
+def wanted(test, arch):
+    """Whether the test is to run on an architecture besides the first one."""
+    if arch.endswith("+firmware"):
+        firmware = test.get_closest_marker("firmware")
+        return firmware and (not firmware.args or arch.removesuffix("+firmware") in firmware.args)
+    core = test.get_closest_marker("core")
+    return core and not (core.kwargs.get("tls") and ARCHITECTURES[arch]["runtime"] == "linux-user")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 CRATES = ["mqtt-codec", "mqtt-session", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session"]
+FIRMWARES = ["x64", "rv32imc", "xtensa", "xtensawin"]
 STEPS = ["conformance", "rust", "miri", "pytest", "soak"]
 SOAK_SECONDS = 90
 
@@ -159,11 +160,14 @@ def miri():
 def main():
     parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=STEPS, action="append", help="run these steps only")
-    parser.add_argument("--arch", action="append", help="an architecture to test on (default: all that have a runtime)")
+    parser.add_argument("--arch", action="append", help="an architecture to test on, or ARCH+firmware (default: all)")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args()
     only = options.only or STEPS
-    arches = options.arch or subprocess.check_output([ROOT / "natmod" / "arch.py", "--tested"], text=True).split()
+    arches = options.arch
+    if not arches:
+        arches = subprocess.check_output([ROOT / "natmod" / "arch.py", "--tested"], text=True).split()
+        arches += [f"{a}+firmware" for a in FIRMWARES]
     LOGS.mkdir(parents=True, exist_ok=True)
 
     # what has to be done in order; two of these run side by side
@@ -174,7 +178,7 @@ def main():
         crates = [a for crate in CRATES for a in ("-p", crate)]
         lanes.append([Cargo("cargo test", "cargo", "test", "--no-fail-fast", *crates)])
     if "pytest" in only:
-        built = [Step(f"runtime and native module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
+        built = [Step(f"MicroPython with the module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
         others = Extra("ejabberd", ROOT / "tests" / "ejabberd")
         lanes.append([*built, others, Pytest("pytest", *(f"--arch={a}" for a in arches), *options.pytest)])
     if "miri" in only:

@@ -8,6 +8,8 @@ from fixtures.client import end
 from fixtures.peer import encode
 from fixtures.ports import HOST, free_port
 
+pytestmark = pytest.mark.firmware("x64")
+
 # Connects, then stays until the test is over.
 CONNECT = """
     async def main(client):

@@ -8,7 +8,7 @@ import pytest
 from fixtures.peer import encode
 from fixtures.ports import HOST
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.firmware("x64")]
 
 # Streams whose other end is the script. Session arguments: mqttv5, IBUFSIZE, max_packet, keepalive, ping, response (ms),
 # repubs, topic_aliases, receive_maximum

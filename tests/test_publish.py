@@ -6,6 +6,8 @@ import time
 import pytest
 from fixtures.client import end
 
+pytestmark = pytest.mark.firmware("x64")
+
 PUBACK = b"\x40\x02"
 
 

@@ -5,6 +5,8 @@ import time
 import pytest
 from fixtures.client import end
 
+pytestmark = pytest.mark.firmware("x64")
+
 # Subscribes to t with a callback and prints what comes.
 SUBSCRIBE = """
     config["subs_cb"] = show

@@ -5,6 +5,8 @@ from fixtures.client import end
 from fixtures.peer import encode
 from fixtures.v5 import accept, answer, are, connected, pid, start
 
+pytestmark = pytest.mark.firmware("x64")
+
 # Evaluates what the test sends and prints what comes of it.
 CALLS = """
     async def main(client):

@@ -1,15 +1,22 @@
 //! Classes of Python objects that hold a Rust value.
 
+#[cfg(not(feature = "firmware"))]
+mod heap;
+#[cfg(feature = "firmware")]
+mod rom;
+
 use crate::function::signature;
 use crate::gc::allocate;
-use crate::module::{Names, store_all};
 use crate::table::table;
 use crate::{Argument, Exception, Obj};
-use core::ffi::c_void;
-use core::mem::{needs_drop, offset_of};
+use core::mem::needs_drop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
+#[cfg(not(feature = "firmware"))]
+pub use heap::{ClassTable, make_type};
 use micropython_sys as sys;
+#[cfg(feature = "firmware")]
+pub use rom::ClassTable;
 
 /// A Rust type that is the value of a class of Python objects. Implemented by [`class!`](crate::class!).
 ///
@@ -19,99 +26,6 @@ use micropython_sys as sys;
 pub unsafe trait Class: Sized + 'static {
     /// What the class has.
     const TABLE: &'static ClassTable;
-}
-
-type MakeNew = unsafe extern "C" fn(
-    *const sys::mp_obj_type_t,
-    usize,
-    usize,
-    *const sys::mp_obj_t,
-) -> sys::mp_obj_t;
-type IterNext = unsafe extern "C" fn(sys::mp_obj_t) -> sys::mp_obj_t;
-
-/// The constructor, the methods and the rest of a class, made at compile time.
-pub struct ClassTable {
-    name: *const u16,
-    make_new: MakeNew,
-    iternext: Option<IterNext>,
-    methods: Names,
-}
-
-// SAFETY: the table points to statics that are never changed.
-unsafe impl Sync for ClassTable {}
-
-impl ClassTable {
-    /// `name` is what `qstr_symbol!` gives.
-    #[doc(hidden)]
-    pub const fn new(
-        name: *const u16,
-        make_new: MakeNew,
-        iternext: Option<IterNext>,
-        methods: Names,
-    ) -> Self {
-        Self {
-            name,
-            make_new,
-            iternext,
-            methods,
-        }
-    }
-
-    pub(crate) const fn name(&self) -> *const u16 {
-        self.name
-    }
-
-    /// Whether the object's type was made from this table.
-    #[inline(never)]
-    fn made(&self, object: Obj) -> bool {
-        let class = object.type_ptr();
-        // SAFETY: a type has as many slots as the highest index in it says, counted from one. The symbol of the name is
-        // a qstr. Two classes with the same constructor differ by name: the compiler may merge equal functions.
-        unsafe {
-            let slots = (&raw const (*class).slots).cast::<*const c_void>();
-            let index = usize::from((*class).slot_index_make_new);
-            index != 0
-                && *slots.add(index - 1) == self.make_new as *const c_void
-                && (*class).name == *self.name
-        }
-    }
-}
-
-/// A type object with room for the slots that are used here.
-#[repr(C)]
-struct Type {
-    head: sys::mp_obj_type_t,
-    slots: [*const c_void; 3],
-}
-const _: () = assert!(offset_of!(Type, slots) == offset_of!(sys::mp_obj_type_t, slots));
-
-/// Makes the type object of a class, on the heap.
-///
-/// # Raises
-/// `MemoryError`
-#[doc(hidden)]
-#[inline(never)]
-pub fn make_type(table: &'static ClassTable) -> Obj {
-    let methods = Obj::dict_new(table.methods.len());
-    // SAFETY: it is a dict; a type may be all zero, the symbol of the name is a qstr, and the slots that are filled are
-    // of the kinds their indices say.
-    unsafe {
-        store_all(methods, table.methods);
-        let class = allocate::<Type>().as_ptr();
-        class.write_bytes(0, 1);
-        (*class).head.base.type_ = sys::mp_fun_table.type_type;
-        (*class).head.name = *table.name;
-        (*class).head.slot_index_make_new = 1;
-        (*class).head.slot_index_locals_dict = 2;
-        (*class).slots[0] = table.make_new as *const c_void;
-        (*class).slots[1] = methods.as_ptr();
-        if let Some(iternext) = table.iternext {
-            (*class).head.flags = sys::MP_TYPE_FLAG_ITER_IS_ITERNEXT as u16;
-            (*class).head.slot_index_iter = 3;
-            (*class).slots[2] = iternext as *const c_void;
-        }
-        Obj::from_raw(class.cast())
-    }
 }
 
 #[repr(C)]
@@ -292,6 +206,9 @@ impl<T: Class> From<Native<T>> for Obj {
 /// methods are those of [`function!`](crate::function!). A class with `iternext` can be iterated and awaited: `None`
 /// from it ends the iteration, or completes the `await` with the value `None`, and allocates nothing.
 ///
+/// With the feature `firmware` of the crate that uses it the methods and the constructor are symbols,
+/// `CRATE_CLASS_METHOD_obj` and `CRATE_CLASS_make_new`, and so is the type object `CRATE_CLASS_type`, for C to define.
+///
 /// The class can be subclassed in Python. An object of another class in the place of `self` gives `TypeError`.
 #[macro_export]
 macro_rules! class {
@@ -308,6 +225,8 @@ macro_rules! class {
             const TABLE: &'static $crate::ClassTable = {
                 use $crate::internal::sys;
 
+                #[cfg_attr(feature = "firmware", unsafe(export_name =
+                    concat!(env!("CARGO_CRATE_NAME"), "_", stringify!($class), "_make_new")))]
                 unsafe extern "C" fn make_new(
                     class: *const sys::mp_obj_type_t,
                     n: usize,
@@ -317,13 +236,23 @@ macro_rules! class {
                     // SAFETY: the runtime calls the constructor so.
                     unsafe { $crate::internal::make_new::<$class, { $min }, { $max }>(class, n, n_kw, arguments, $new) }
                 }
-                static METHODS: &[$crate::Entry] = $crate::names!($($method $arguments = $rust);*);
+                $crate::names!(METHODS concat!(stringify!($class), "_"); $($method $arguments = $rust);*);
+                #[cfg(not(feature = "firmware"))]
                 static TABLE: $crate::ClassTable = $crate::ClassTable::new(
                     $crate::qstr_symbol!($class),
                     make_new,
                     $crate::class!(@iternext $class $($iternext)?),
                     METHODS,
                 );
+                #[cfg(feature = "firmware")]
+                static TABLE: $crate::ClassTable = {
+                    $(compile_error!(concat!("no class of a firmware can have iternext = ", stringify!($iternext)));)?
+                    unsafe extern "C" {
+                        #[link_name = concat!(env!("CARGO_CRATE_NAME"), "_", stringify!($class), "_type")]
+                        static CLASS: sys::mp_obj_type_t;
+                    }
+                    $crate::ClassTable::new(&raw const CLASS)
+                };
                 &TABLE
             };
         }

@@ -1,5 +1,6 @@
 //! Python exceptions as Rust values.
 
+use crate::qstr::Symbol;
 use crate::table::table;
 use crate::{Obj, Qstr, qstr_symbol};
 use core::ffi::{CStr, c_void};
@@ -106,7 +107,7 @@ impl<T> OrRaise<T> for Result<T, Exception> {
 }
 
 /// The names of the exception types, one for each [`Kind`] but `Object`.
-struct Names([*const u16; Kind::Object as usize]);
+struct Names([*const Symbol; Kind::Object as usize]);
 
 // SAFETY: the names are never changed.
 unsafe impl Sync for Names {}
@@ -126,8 +127,8 @@ fn raise(kind: Kind, argument: *const c_void) -> ! {
     let Some(&name) = NAMES.0.get(kind as usize) else {
         raise_object(Obj::from_raw(argument.cast_mut()))
     };
-    // SAFETY: the linker puts a qstr at the symbol of its name.
-    let class = Obj::global(Qstr::from_raw(unsafe { *name }));
+    // SAFETY: it is the symbol of a name.
+    let class = Obj::global(unsafe { Qstr::at(name) });
     if let Kind::Os = kind {
         raise_object(class.call(&[Obj::int(argument.addr() as isize)]))
     }

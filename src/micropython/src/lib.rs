@@ -4,6 +4,9 @@
 //! call goes through the table `mp_fun_table`, which exists in both. The `.mpy` ABI is 6.3 (MicroPython 1.23 and
 //! later); object representations A, B and C are served, since no tag bit is ever looked at.
 //!
+//! In a firmware (feature `firmware`) the tables of names and the types are constants in C, which cost no RAM; functions
+//! and constructors are symbols for them. `ports/` has that C code.
+//!
 //! ```ignore
 //! use micropython::{Exception, Obj, buffer, module};
 //!
@@ -59,7 +62,8 @@ pub use function::{Argument, Function, Outcome};
 pub use gc::{GcBox, GcBytes, NoMemory};
 pub use iter::Iter;
 pub use memoryview::MemoryView;
-pub use module::{Entry, Names, Value};
+#[cfg(not(feature = "firmware"))]
+pub use module::{Entry, Names};
 pub use obj::Obj;
 pub use qstr::Qstr;
 pub use stream::{Stream, errno};
@@ -67,9 +71,11 @@ pub use stream::{Stream, errno};
 /// What the macros expand to. No part of the API.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::class::{iternext, make_new, make_type};
+    pub use crate::class::{iternext, make_new};
     pub use crate::function::{arguments, finish, signature};
-    pub use crate::module::{init, store};
+    #[cfg(not(feature = "firmware"))]
+    pub use crate::module::init;
+    pub use crate::qstr::Symbol;
     pub use micropython_sys as sys;
 }
 

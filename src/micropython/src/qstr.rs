@@ -11,10 +11,16 @@ use micropython_sys as sys;
 pub struct Qstr(u16);
 
 impl Qstr {
+    /// The value of a symbol.
+    ///
+    /// # Safety
+    /// `symbol` is what `qstr_symbol!` gives.
     #[doc(hidden)]
     #[inline(always)]
-    pub const fn from_raw(value: u16) -> Self {
-        Self(value)
+    #[allow(clippy::unnecessary_cast, reason = "a symbol can be a word")]
+    pub unsafe fn at(symbol: *const Symbol) -> Self {
+        // SAFETY: the linker puts the qstr there, in a `.mpy` the loader does before any code of the module runs.
+        Self(unsafe { *symbol } as u16)
     }
 
     pub(crate) const fn raw(self) -> sys::qstr {
@@ -35,16 +41,25 @@ impl From<Qstr> for Obj {
     }
 }
 
+/// What the symbol of a name is: in a firmware a word, since the flash of some chips cannot be read by less.
+#[doc(hidden)]
+#[cfg(not(feature = "firmware"))]
+pub type Symbol = u16;
+#[doc(hidden)]
+#[cfg(feature = "firmware")]
+pub type Symbol = usize;
+
 /// The [`Qstr`] of a name, which must be an identifier: `qstr!(topic)`.
 ///
-/// The name becomes a reference to the symbol `MP_QSTR_topic`, a `u16` which the linker of the module provides.
+/// The name becomes a reference to the symbol `MP_QSTR_topic`, which the linker of a `.mpy` or the firmware provides.
 #[macro_export]
 macro_rules! qstr {
     ($name:ident) => {{
         #[allow(unsafe_code)]
-        // SAFETY: the linker puts a u16 there, and the loader fills it in before any code of the module runs.
-        let value = unsafe { *$crate::qstr_symbol!($name) };
-        $crate::Qstr::from_raw(value)
+        // SAFETY: the symbol is that of a qstr.
+        unsafe {
+            $crate::Qstr::at($crate::qstr_symbol!($name))
+        }
     }};
 }
 
@@ -56,7 +71,7 @@ macro_rules! qstr_symbol {
         #[allow(unsafe_code)]
         unsafe extern "C" {
             #[link_name = concat!("MP_QSTR_", stringify!($name))]
-            static SYMBOL: u16;
+            static SYMBOL: $crate::internal::Symbol;
         }
         &raw const SYMBOL
     }};

@@ -19,6 +19,7 @@ mod properties;
 mod session;
 mod transmit;
 
+#[cfg(feature = "natmod")]
 use session::Session;
 
 micropython::module! {

@@ -1,0 +1,14 @@
+# The module _mqtt_as as a part of a firmware, for MicroPython's ports that are built by make:
+#     make USER_C_MODULES=/path/to/the/checkout FROZEN_MANIFEST=... (see manifest.py)
+SRC_USERMOD_C += $(USERMOD_DIR)/mqtt_as.c
+
+MQTT_AS_DIR := $(USERMOD_DIR)
+# in a folder of this name, which the linker script of the ESP8266 puts into flash
+MQTT_AS_O = $(BUILD)/mqtt_as/extmod/module.o
+PY_O += $(MQTT_AS_O)
+
+# cargo knows what is out of date: ask it each time
+$(MQTT_AS_O): MQTT_AS_FORCE
+	$(Q)$(MQTT_AS_DIR)/library $@ $(CC) $(CFLAGS)
+.PHONY: MQTT_AS_FORCE
+MQTT_AS_FORCE:

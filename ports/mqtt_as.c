@@ -1,0 +1,80 @@
+// The module _mqtt_as of a firmware: what its object file, made by `library`, leaves to C. It is all constant.
+//
+// names.h lists what the object file wants and has. The functions of the runtime it calls through mp_fun_table, as a
+// native module does.
+#include <string.h>
+#include "py/builtin.h"
+#include "py/nativeglue.h"
+#include "py/objfun.h"
+#include "py/runtime.h"
+#include "names.h"
+
+#if MPY_VERSION != 6 || MPY_SUB_VERSION != 3
+#error "mqtt_as: this MicroPython's function table is not that of 1.23 and later"
+#endif
+#if !MICROPY_EMIT_NATIVE
+#error "mqtt_as: needs the function table of native code: define MICROPY_EMIT_THUMB or whatever emitter this CPU has as 1"
+#endif
+#if MICROPY_OBJ_REPR == MICROPY_OBJ_REPR_D
+#error "mqtt_as: needs objects of one word, not MICROPY_OBJ_REPR_D"
+#endif
+
+// Words, since the flash of some chips cannot be read by less.
+#define NAME(name) extern const mp_uint_t mqtt_as_name_##name __asm__("MP_QSTR_" #name); \
+    const mp_uint_t mqtt_as_name_##name = MP_QSTR_##name;
+NAMES(NAME)
+
+#define FUNCTION(name) { MP_ROM_QSTR(MP_QSTR_##name), MP_ROM_PTR(&mqtt_as_##name##_obj) },
+#define DECLARE(name) extern const mp_obj_base_t mqtt_as_##name##_obj;
+
+#define METHOD(class, name) { MP_ROM_QSTR(MP_QSTR_##name), MP_ROM_PTR(&mqtt_as_##class##_##name##_obj) },
+#define DECLARE_METHOD(class, name) DECLARE(class##_##name)
+#define CLASS(class) \
+    METHODS_##class(DECLARE_METHOD) \
+    mp_obj_t mqtt_as_##class##_make_new(const mp_obj_type_t *, size_t, size_t, const mp_obj_t *); \
+    static const mp_rom_map_elem_t class##_locals_dict_table[] = { METHODS_##class(METHOD) }; \
+    static MP_DEFINE_CONST_DICT(class##_locals_dict, class##_locals_dict_table); \
+    extern const mp_obj_type_t mqtt_as_##class##_type; \
+    MP_DEFINE_CONST_OBJ_TYPE(mqtt_as_##class##_type, MP_QSTR_##class, MP_TYPE_FLAG_NONE, \
+    make_new, mqtt_as_##class##_make_new, locals_dict, &class##_locals_dict);
+CLASSES(CLASS)
+
+#define TYPE(class) { MP_ROM_QSTR(MP_QSTR_##class), MP_ROM_PTR(&mqtt_as_##class##_type) },
+FUNCTIONS(DECLARE)
+static const mp_rom_map_elem_t mp_module_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__mqtt_as) },
+    CLASSES(TYPE)
+    FUNCTIONS(FUNCTION)
+};
+static MP_DEFINE_CONST_DICT(mp_module_globals, mp_module_globals_table);
+
+const mp_obj_module_t mp_module_mqtt_as = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&mp_module_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__mqtt_as, mp_module_mqtt_as);
+
+// What compilers call on their own, for the C libraries that lack it.
+#define WEAK(type, name, ...) __attribute__((weak)) type name(__VA_ARGS__); __attribute__((weak)) type name(__VA_ARGS__)
+
+WEAK(int, bcmp, const void *a, const void *b, size_t n) {
+    return memcmp(a, b, n);
+}
+
+#if defined(__arm__)
+#define COPY(name) WEAK(void, name, void *to, const void *from, size_t n) { memmove(to, from, n); }
+#define SET(name) WEAK(void, name, void *to, size_t n, int byte) { memset(to, byte, n); }
+#define CLEAR(name) WEAK(void, name, void *to, size_t n) { memset(to, 0, n); }
+COPY(__aeabi_memcpy)
+COPY(__aeabi_memcpy4)
+COPY(__aeabi_memcpy8)
+COPY(__aeabi_memmove)
+COPY(__aeabi_memmove4)
+COPY(__aeabi_memmove8)
+SET(__aeabi_memset)
+SET(__aeabi_memset4)
+SET(__aeabi_memset8)
+CLEAR(__aeabi_memclr)
+CLEAR(__aeabi_memclr4)
+CLEAR(__aeabi_memclr8)
+#endif
