@@ -30,6 +30,9 @@ macro_rules! module {
     ) => {
         $crate::names!(FUNCTIONS ""; $($($function $arguments = $rust);*)?);
 
+        // A firmware names the classes in C.
+        $($(#[cfg(not(feature = "natmod"))] const _: Option<$class> = None;)*)?
+
         /// The entry point of the `.mpy`.
         #[cfg(feature = "natmod")]
         #[allow(unsafe_code)]

@@ -19,7 +19,6 @@ mod properties;
 mod session;
 mod transmit;
 
-#[cfg(feature = "natmod")]
 use session::Session;
 
 micropython::module! {
