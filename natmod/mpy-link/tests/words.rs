@@ -356,7 +356,7 @@ fn xtensa_literals_not_in_use() {
     let m = link_and_load("xtensa", &[&o.done()]);
     assert_eq!(
         m.text.len(),
-        4 + 8 + 12 + 3,
+        4 + 8 + 12 + 2,
         "a jump, two literals, mpy_init, other"
     );
     let slots = [m.points(4), m.points(8)];

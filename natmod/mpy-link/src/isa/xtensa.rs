@@ -1,3 +1,5 @@
+mod shrink;
+
 use super::{Isa, Kind, Misfit, fit, put, put_fit32};
 use crate::{
     Error,
@@ -110,6 +112,7 @@ impl Isa for Xtensa {
                 }
             }
         }
+        shrink::shrink(object);
         Ok(())
     }
 }
