@@ -8,7 +8,8 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
             signal(number), wait(). A script is a pathlib.Path or the text itself.
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
             tests marked `core` run; core(tls=True): where the runtime has TLS. ARCH+firmware is a MicroPython with the
-            client in it; if not the first it gets the tests marked `firmware`, or firmware(ARCH) for that one.
+            client in it; if not the first it gets the tests marked `firmware`, or firmware(ARCH) for that one; those marked
+            firmware(only=True) run on no other.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
@@ -47,7 +48,10 @@ def pytest_generate_tests(metafunc):
     if "arch" in metafunc.fixturenames:
         first, *others = metafunc.config.getoption("--arch") or ["x64"]
         others = [arch for arch in others if wanted(metafunc.definition, arch)]
-        metafunc.parametrize("arch", [first, *others], scope="session")
+        firmware = metafunc.definition.get_closest_marker("firmware")
+        if not (firmware and firmware.kwargs.get("only")) or wanted(metafunc.definition, first):
+            others.insert(0, first)
+        metafunc.parametrize("arch", others, scope="session")
 
 
 def wanted(test, arch):

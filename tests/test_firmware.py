@@ -1,0 +1,114 @@
+"""A MicroPython with the client compiled in: that nothing else is used, and what it costs a small board."""
+
+import os
+import time
+
+import pytest
+from fixtures.client import end
+
+
+@pytest.mark.firmware(only=True)
+def test_in_the_firmware(mp):
+    """Both modules are there with an empty path, and importing the native one costs the entry in sys.modules at most."""
+    script = """
+        import gc, sys
+        sys.path[:] = [".frozen"]
+        gc.collect()
+        before = gc.mem_free()
+        import _mqtt_as
+        gc.collect()
+        print(before - gc.mem_free() <= 160)
+        import mqtt_as
+        print(mqtt_as.__file__, mqtt_as.Session is _mqtt_as.Session)
+    """
+    assert mp(script).lines == ["True", "mqtt_as/__init__.py True"]
+
+
+# Seconds of traffic, half of it before the broker restarts
+SECONDS = int(os.environ.get("SECONDS", 6))
+
+# What the client may take of a heap of 38 KB, in bytes
+IMPORT, CONNECTED = 5500, 9200
+
+ESP8266 = """
+    import gc, sys
+
+    lowest = 1 << 30
+
+    def free():
+        global lowest
+        gc.collect()
+        lowest = min(lowest, gc.mem_free())
+        return gc.mem_free()
+
+    import asyncio, errno, socket, time
+    from asyncio import core
+    asyncio.Event, asyncio.Lock, asyncio.wait_for_ms
+    print("before import", free())
+    from mqtt_as import MQTTClient, config
+    print("after import", free())
+
+    HOST, PORT, CYCLES = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    came = 0
+
+    def received(topic, msg, retained):
+        global came
+        came += 1
+        free()
+
+    async def link(up):
+        print("link", up)
+
+    async def up(client):
+        await client.subscribe("esp8266/in", 1)
+        print("subscribed")
+
+    async def main():
+        config.update(client_id="esp8266", server=HOST, port=PORT, subs_cb=received, wifi_coro=link, connect_coro=up)
+        config["response_time"] = 5
+        client = MQTTClient(config)
+        print("constructed", free())
+        await client.connect()
+        await asyncio.sleep_ms(500)
+        print("connected", free())
+        for n in range(CYCLES):
+            await client.publish("esp8266/out", "n = %d" % n, qos=1)
+            free()
+            await asyncio.sleep_ms(90)
+            if n == CYCLES // 2:
+                print("half")
+        print("received", came)
+        print("at the end", free())
+        print("lowest", lowest)
+        client.close()
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.firmware("xtensa", only=True)
+@pytest.mark.timeout(120 + 3 * SECONDS)
+def test_esp8266(mp, broker, observers):
+    """QoS 1 in both directions and a restart of the broker, in the RAM of an ESP8266."""
+    cycles = SECONDS * 10
+    process = mp.start(ESP8266, broker.host, broker.port, cycles, options=("-X", "heapsize=38k"))
+    observer = observers(broker)
+    observer.subscribe("esp8266/out", 1)
+    process.expect("^subscribed$", 60)
+    ended = time.monotonic() + SECONDS / 2
+    sent = 0
+    while time.monotonic() < ended:
+        observer.publish("esp8266/in", "m" * 40, 1)
+        sent += 1
+        time.sleep(0.1)
+    process.expect("^half$", 60 + SECONDS)
+    broker.restart()
+    process.expect("^subscribed$", 60)
+    observer.publish("esp8266/in", "m" * 40, 1)
+    r = end(process, 60 + 2 * SECONDS)
+    told = dict(line.rsplit(" ", 1) for line in r.lines if " " in line)
+    assert int(told["received"]) == sent + 1
+    before = int(told["before import"])
+    assert before - int(told["after import"]) <= IMPORT
+    assert before - int(told["connected"]) <= CONNECTED
+    assert before - int(told["lowest"]) <= CONNECTED + 2000
