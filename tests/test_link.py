@@ -1,10 +1,12 @@
 """Wi-Fi on the ports that have it: the client over a fake `network`, see fixtures/network.py."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 from fixtures.client import end
+from fixtures.peer import Peer
 
 PORTS = ["esp8266", "esp32", "rp2", "pyboard", "nano", "portenta"]
 DRIVERS = ["esp8266", "esp32", "rp2", "nano"]  # One of each
@@ -491,4 +493,82 @@ def test_connect_cancelled(device, peer, port, ms):
     d = device(peer, port, stable=60_000)
     assert d.ask(f"asyncio.wait_for_ms(client.connect(), {ms})").startswith("TimeoutError")
     connect(d, peer, "client.connect(quick=True)")
+    d.end()
+
+
+# --- several clients, one link
+
+
+@pytest.fixture
+def two(device, peer):
+    """A device with a second client, `other`, and the peer of that one."""
+    with contextlib.closing(Peer()) as other:
+
+        def start(port, **how):
+            d = device(peer, port, **how)
+            d.ask(f"globals().update(other=Client(dict(config, port={other.port})))")
+            return d, other
+
+        yield start
+
+
+def both_up(d, *peers):
+    connections = []
+    for p in peers:
+        c = p.accept()
+        c.accept_connect()
+        d.expect("^up")
+        connections.append(c)
+    return connections
+
+
+@pytest.mark.parametrize("port", DRIVERS)
+def test_two_join_at_once(two, peer, port):
+    d, other = two(port)
+    d.do("client.connect()")
+    d.do("other.connect()")
+    both_up(d, peer, other)
+    assert sum(call.startswith("connect") for call in d.log()) == 1
+    d.end()
+
+
+@pytest.mark.parametrize("port", DRIVERS)
+def test_two_lose_the_link(two, peer, port):
+    d, other = two(port, timeout=2000)
+    d.do("client.connect()")
+    d.do("other.connect()")
+    both_up(d, peer, other)
+    for _ in range(3):
+        d.ask("network.lose()")
+        d.ask("asyncio.sleep(1)")
+        d.ask("network.found()")
+        both_up(d, peer, other)
+    d.end()
+
+
+@pytest.mark.parametrize("port", DRIVERS)
+def test_link_that_serves_another_is_kept(two, peer, port):
+    d, other = two(port)
+    d.do("client.connect()")
+    d.do("other.connect()")
+    _, broken = both_up(d, peer, other)
+    d.log()
+    broken.close()
+    for _ in range(15):
+        other.accept().close()
+    assert d.log() == []
+    other.accept().accept_connect()
+    d.expect("^up")
+    d.end()
+
+
+def test_disconnect_ends_connect(device, peer):
+    """At once, in whatever it is waiting: here for a station that does not get on."""
+    d = device(peer, "esp32", aps={})
+    d.do("client.connect()")
+    d.ask("asyncio.sleep(0.5)")
+    assert d.ask("client.disconnect()") == "None"
+    d.expect(r"client\.connect\(\) -> OSError.*not connected", 2)
+    d.ask("network.found()")
+    connect(d, peer)
     d.end()

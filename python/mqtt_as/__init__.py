@@ -184,6 +184,7 @@ class _Request:
 class MQTT_base:
     REPUB_COUNT = 0
     DEBUG = False
+    _online = 0  # Clients that are connected
 
     def __init__(self, config=config):
         c = _defaults()
@@ -365,7 +366,7 @@ class MQTT_base:
             raise er if isinstance(er, OSError) else OSError(-1, str(er))
         self._wake.clear()
         self._own(self._tick())
-        self._isconnected = True
+        self._set_connected(True)
         self._resend()
         self._pulse()
 
@@ -412,10 +413,15 @@ class MQTT_base:
     # ValueError: nothing has happened
     def _leave(self, reason=0, properties=None):
         r = self._call(self._core.control, False, reason, properties)
-        self._isconnected = False
+        self._set_connected(False)
         self._wake.clear()
         self._unsent(r)
         return self._ended(min(500, self._response_ms))  # A coroutine
+
+    def _set_connected(self, yes):
+        if yes is not self._isconnected:
+            self._isconnected = yes
+            MQTT_base._online += 1 if yes else -1
 
     # The connection ended: er says why
     def _fail(self, er):
@@ -423,13 +429,13 @@ class MQTT_base:
             self._error = er
             if self._isconnected or isinstance(er, MQTTException):
                 self.last_error = er
-            self._isconnected = False
+            self._set_connected(False)
             self._wake.set()
             self._pulse()
 
     # Leaves nothing of the connection behind
     def _drop(self):
-        self._isconnected = False
+        self._set_connected(False)
         self._core.close()
         while self._tasks:
             _cancel(self._tasks.pop())
@@ -823,6 +829,7 @@ class MQTTClient(MQTT_base):
         self._connect_handler = config.get("connect_coro", eliza)
         self._has_connected = False
         self._connecting = asyncio.Lock()
+        self._connector = None  # The task in connect()
         self._keeper = None
         self._handler = None  # The running connect_coro
         self._since = ticks_ms()
@@ -836,14 +843,19 @@ class MQTTClient(MQTT_base):
         await self._connecting.acquire()
         try:  # As async with, which allocates to release it
             if not (self._isconnected and self._keeper):
+                self._stopped = False
+                self._connector = core.cur_task
                 await self._connect_once(quick)
+        except asyncio.CancelledError:
+            self._check_stopped()  # Not by the application
+            raise
         finally:
+            self._connector = None
             self._connecting.release()
 
     async def _connect_once(self, quick):
         _cancel(self._keeper)
         self._keeper = None
-        self._stopped = False
         try:
             if not self._has_connected:
                 await self.wifi_connect(quick)
@@ -901,7 +913,8 @@ class MQTTClient(MQTT_base):
                     if ticks_diff(ticks_ms(), self._since) > 2000:
                         n = 0
                 await asyncio.sleep_ms(_backoff(n))
-                if not self._link.isconnected() or n and not n % 5:
+                # A link that serves another client is good
+                if not self._link.isconnected() or n and not n % 5 and not MQTT_base._online:
                     await self.wifi_connect()
                 n += 1
                 await self._connect(self._clean)
@@ -946,6 +959,7 @@ class MQTTClient(MQTT_base):
         self._has_connected = False
         _cancel(self._keeper)
         _cancel(self._handler)
+        _cancel(self._connector)
         self._keeper = self._handler = None
 
     # reason and properties: of MQTT 5. 0x04: the broker publishes the will

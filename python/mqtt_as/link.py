@@ -7,7 +7,7 @@
 # and an attribute interface, which client._sta_if shows to applications.
 import asyncio
 from sys import platform
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 ESP32 = platform == "esp32"
 ESP8266 = platform == "esp8266"
@@ -70,6 +70,8 @@ class WiFi:
     TIMEOUT = 60_000  # ms in which a station must have an address
     STABLE = 5_000  # ms for which the link must then hold, unless quick
     SETTLE = 500  # ms in which a driver learns that it has been disconnected
+    _owner = None  # Who connects the station, which several clients share,
+    _until = 0  # and until when it has not to be heard of
 
     def __init__(self, config, network=network, platform=platform):
         self._ssid = config.get("ssid")
@@ -100,8 +102,11 @@ class WiFi:
         return self.interface.isconnected()
 
     def disconnect(self):
-        if not self._gateway:
+        if not self._gateway and not self._busy():
             self._leave()
+
+    def _busy(self):  # Does another client connect the station?
+        return WiFi._owner not in (None, self) and ticks_diff(ticks_ms(), WiFi._until) < 1000
 
     def _leave(self):
         self._left = True
@@ -115,6 +120,8 @@ class WiFi:
         self.interface.active(False)
 
     async def _pause(self, ms):
+        WiFi._owner = self
+        WiFi._until = ticks_add(ticks_ms(), ms)
         await asyncio.sleep_ms(ms)
         if self._closed:
             raise OSError(-1, "Wi-Fi is closed")
@@ -137,6 +144,15 @@ class WiFi:
 
     async def connect(self, quick):
         self._closed = False
+        while self._busy():
+            await asyncio.sleep_ms(100)
+        try:
+            await self._connect(quick)
+        finally:
+            if WiFi._owner is self:
+                WiFi._owner = None
+
+    async def _connect(self, quick):
         await self._settle()
         sta = self.interface
         if sta.isconnected():
