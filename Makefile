@@ -37,7 +37,7 @@ bench: ## measure this client beside others in the same run; ARGS="--quick" for 
 soak: ## keep clients busy for SECONDS=60 while their connections break, every INTERVAL=15 s
 	@tests/soak/run --seconds $(SECONDS) --interval $(INTERVAL) $(ARGS)
 
-fuzz: ## fuzz the codec and the session, SECONDS=60 for each target
+fuzz: ## fuzz the codec and the whole module, SECONDS=60 for each target
 	@tests/fuzz $(SECONDS)
 
 miri: ## run the tests of the codec and the session under Miri
