@@ -7,9 +7,9 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
             `out`, `err`, `code`, `lines`; mp.start(script, *args) gives a running one with expect(regex), send(line),
             signal(number), wait(). A script is a pathlib.Path or the text itself.
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
-            tests marked `core` run; core(tls=True): where the runtime has TLS. ARCH+firmware is a MicroPython with the
-            client in it; if not the first it gets the tests marked `firmware`, or firmware(ARCH) for that one; those marked
-            firmware(only=True) run on no other.
+            tests marked `core` run; core(tls=True): where the runtime has TLS; core(few=True): on two of them, for tests
+            that take their time. ARCH+firmware is a MicroPython with the client in it; if not the first it gets the tests
+            marked `firmware`, or firmware(ARCH) for that one; those marked firmware(only=True) run on no other.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
@@ -38,6 +38,7 @@ from fixtures.peer import Peer
 from fixtures.proxy import Proxy
 
 ARCHITECTURES = json.loads((Path(__file__).parent.parent / "natmod" / "architectures.json").read_text())
+FEW = "x86", "xtensa"  # 32-bit words: an unaligned access does no harm, and does
 
 
 def pytest_addoption(parser):
@@ -60,6 +61,8 @@ def wanted(test, arch):
         firmware = test.get_closest_marker("firmware")
         return firmware and (not firmware.args or arch.removesuffix("+firmware") in firmware.args)
     core = test.get_closest_marker("core")
+    if core and core.kwargs.get("few"):
+        return arch in FEW
     return core and not (core.kwargs.get("tls") and ARCHITECTURES[arch]["runtime"] == "linux-user")
 
 

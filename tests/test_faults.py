@@ -31,7 +31,15 @@ SCRIPT = """
 
     config.update(subs_cb=callback, wifi_coro=wifi)
 
+    ballast = []
+    def spare(words):  # As little memory as boards have
+        gc.collect()
+        while gc.mem_free() > words * (8 if sys.maxsize >> 32 else 4):
+            ballast.append(bytearray(240))
+
     async def main(client):
+        if len(sys.argv) > 1:
+            spare(int(sys.argv[1]))
         await client.connect()
         await client.subscribe("t", 2)
         print("ready")
@@ -69,9 +77,9 @@ pytestmark = [
 
 @pytest.fixture
 def start(clients, proxy, v5):
-    def start(**config):
+    def start(*spare, heap="8m", **config):
         config = {"mqttv5": v5, "keepalive": 8, "response_time": 2, **config}
-        p = clients.start(proxy, SCRIPT, config=config, options=("-X", "heapsize=8m"))
+        p = clients.start(proxy, SCRIPT, *spare, config=config, options=("-X", f"heapsize={heap}"))
         p.expect("ready")
         return p
 
@@ -106,6 +114,7 @@ def test_delay(start, proxy, v5):
     undisturbed(p, proxy, v5)
 
 
+@pytest.mark.core(few=True)
 def test_single_bytes(start, proxy, v5):
     """From the CONNECT on: at whatever byte a read ends, the packet is put together."""
     proxy.piece, proxy.pause = 1, 0.0005
@@ -157,6 +166,7 @@ def test_throttled(start, proxy, v5):
     undisturbed(p, proxy, v5)
 
 
+@pytest.mark.core(few=True)
 @pytest.mark.parametrize("size", [5, 20_000])
 def test_reset(start, proxy, v5, size):
     """Again and again while messages are under way in both directions."""
@@ -174,6 +184,7 @@ def test_reset(start, proxy, v5, size):
     end(p)
 
 
+@pytest.mark.core(few=True)
 @pytest.mark.parametrize("where", ["client", "server"])
 def test_half_closed(start, proxy, v5, where):
     """One direction ends while the other goes on: that is the end of the connection, seen at once."""
@@ -188,6 +199,7 @@ def test_half_closed(start, proxy, v5, where):
     end(p)
 
 
+@pytest.mark.core(few=True)
 @pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
 def test_black_hole(start, proxy, v5, busy):
     """Connections are taken, bytes are lost, no end is told: noticed by what is not answered, or by the ping."""
@@ -239,6 +251,7 @@ def test_standstill(start, proxy, v5):
     undisturbed(p, proxy, v5)
 
 
+@pytest.mark.core(few=True)
 def test_refused_connections(start, proxy, v5):
     p = start()
     proxy.refuse()
@@ -269,6 +282,27 @@ def test_one_fault_after_another(start, proxy, v5):
         fault()
         time.sleep(0.25)
     complete(p, 400, lost=True, again=True)
+    end(p)
+
+
+@pytest.mark.core(few=True)
+def test_little_memory(start, proxy, observer, v5):
+    """16 KB of the heap are free, as on an ESP8266: what fits goes through any fault; what does not costs the connection."""
+    p = start(4_000, heap="200k")
+    p.send("30 200")
+    p.expect("publishing")
+    proxy.pause = 0.002
+    for fault in (proxy.cut, proxy.half_close, proxy.cut):
+        time.sleep(0.3)
+        fault()
+    proxy.smooth()
+    complete(p, 30, lost=True, again=True)
+    for n in range(3):
+        observer.publish("t", bytes(40_000))
+        p.expect("wifi False")
+        p.expect("wifi True")
+        p.send("5 200")
+        complete(p, 35 + 5 * n, lost=True, again=True)
     end(p)
 
 

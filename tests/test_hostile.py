@@ -137,6 +137,7 @@ def test_instead_of_a_connack(clients, peer, packet):
     assert end(p).out.count("message") == 1
 
 
+@pytest.mark.core(few=True)
 @pytest.mark.parametrize("packet", ["40 02 00 01", "70 02 00 01", "b0 02 00 01", "90 03 00 01 00", "d0 00"])
 def test_unasked_but_harmless(clients, peer, packet):
     """Answers to what was not asked, or was asked of another connection."""
@@ -149,6 +150,7 @@ def test_unasked_but_harmless(clients, peer, packet):
     end(p)
 
 
+@pytest.mark.core(few=True)
 def test_suback_with_too_many_codes(clients, peer):
     """3.9.3: a code for each topic filter of the SUBSCRIBE, and it had one."""
     script = """
@@ -171,6 +173,7 @@ def test_suback_with_too_many_codes(clients, peer):
     end(p)
 
 
+@pytest.mark.core(few=True)
 def test_answers_of_the_wrong_kind(clients, peer):
     """A PUBACK does not end a publication of QoS 2, nor a SUBACK one of QoS 1, and so on."""
     script = """
@@ -204,6 +207,7 @@ def test_answers_of_the_wrong_kind(clients, peer):
     p.kill()
 
 
+@pytest.mark.core(few=True)
 def test_flood_of_pubrels_and_of_qos_2(clients, peer):
     """A peer that asks for answers and does not read them; one that opens exchanges without end."""
     p = clients.start(peer, SCRIPT, config={"response_time": 1})

@@ -288,6 +288,7 @@ def test_subscribe_cancelled(start, broker, v5, call):
     intact(broker)
 
 
+@pytest.mark.core(few=True)
 @VERSIONS
 @pytest.mark.parametrize(
     "call",
@@ -346,6 +347,7 @@ def test_connect_cancelled(start, broker, tls_broker, v5, clean, secure):
         intact(server)
 
 
+@pytest.mark.core(few=True)
 @VERSIONS
 def test_connect_cancelled_in_an_outage(start, broker, v5):
     """The client goes on to reconnect by itself."""

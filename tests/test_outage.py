@@ -52,6 +52,7 @@ def subscribe(c):
     c.send(b"\x90\x03" + c.expect('82 # .. .. "t" 01')[2:4] + b"\x01")
 
 
+@pytest.mark.core(few=True)
 def test_broker_restarted(clients, broker, observers):
     p = clients.start(broker, CALLBACKS, config={"keepalive": 5})
     for line in ("wifi True", "^up", "subscribed"):
@@ -88,6 +89,7 @@ def test_broker_stopped_and_started_with_events(clients, broker):
     assert [line for line in r.lines if line in ("up", "down")] == ["up", "down", "up", "down", "up"]
 
 
+@pytest.mark.core(few=True)
 @pytest.mark.parametrize("fault", ["close", "reset", "half a packet", "half a header", "end after a packet"])
 def test_noticed_at_once(clients, peer, fault):
     """A connection that is closed is noticed without any traffic, long before keepalive and response_time."""
@@ -155,6 +157,7 @@ def test_no_listener_for_a_while(clients, proxy):
     end(p)
 
 
+@pytest.mark.core(few=True)
 def test_nothing_is_lost_or_left_behind(clients, proxy, observer):
     """QoS 1 in both directions while the connection is reset again and again, and no socket or memory goes."""
     script = """
@@ -302,6 +305,7 @@ def test_isconnected(clients, peer):
     end(p)
 
 
+@pytest.mark.core(few=True)
 @pytest.mark.parametrize("request_", ["publish('t', 'm')", "publish('t', 'm', qos=1)", "subscribe('t')", "unsubscribe('t')"])
 def test_requests_wait_out_an_outage(clients, peer, request_):
     script = f"""
@@ -469,6 +473,7 @@ def test_handlers_assigned_later(clients, peer):
 # --- the end, and again
 
 
+@pytest.mark.core(few=True)
 def test_nothing_follows_disconnect(clients, peer):
     """Neither publications nor acknowledgements are sent, no message is taken (3.14.4); with clean_init there are two ends."""
     script = """
