@@ -28,7 +28,7 @@ conformance: ## check the table of what MQTT demands and which test shows it, co
 check: ## formatting, lints, and whether generated files are up to date
 	@tests/check
 
-firmware: ## build a MicroPython with the client in it and test it; PORT=unix, unix32, rv32imc, xtensa, xtensawin; esp8266: what it leaves of the RAM
+firmware: ## build a MicroPython with the client in it and test it; PORT=unix, unix32, rv32imc, xtensa, xtensawin, qemu; esp8266: what it leaves of the RAM
 	@SECONDS=$(SECONDS) tests/firmware $(PORT)
 
 bench: ## measure this client beside others in the same run; ARGS="--quick" for a first look

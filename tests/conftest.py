@@ -8,8 +8,8 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
             signal(number), wait(). A script is a pathlib.Path or the text itself.
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
             tests marked `core` run; core(tls=True): where the runtime has TLS; core(few=True): on two of them, for tests
-            that take their time. ARCH+firmware is a MicroPython with the client in it; if not the first it gets the tests
-            marked `firmware`, or firmware(ARCH) for that one; those marked firmware(only=True) run on no other.
+            that take their time. ARCH+firmware is a MicroPython with the client in it; it runs the tests marked `firmware`,
+            or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
@@ -47,23 +47,28 @@ def pytest_addoption(parser):
 
 def pytest_generate_tests(metafunc):
     if "arch" in metafunc.fixturenames:
-        first, *others = metafunc.config.getoption("--arch") or ["x64"]
-        others = [arch for arch in others if wanted(metafunc.definition, arch)]
-        firmware = metafunc.definition.get_closest_marker("firmware")
-        if not (firmware and firmware.kwargs.get("only")) or wanted(metafunc.definition, first):
-            others.insert(0, first)
-        metafunc.parametrize("arch", others, scope="session")
+        arches = metafunc.config.getoption("--arch") or ["x64"]
+        wanted = [arch for arch in arches if runs(metafunc.definition, arch, arch is arches[0])]
+        metafunc.parametrize("arch", wanted or [None], scope="session")
 
 
-def wanted(test, arch):
-    """Whether the test is to run on an architecture besides the first one."""
+def pytest_collection_modifyitems(items):
+    items[:] = [i for i in items if not hasattr(i, "callspec") or i.callspec.params.get("arch", "") is not None]
+
+
+def runs(test, arch, first):
+    """Whether the test is to run on an architecture, the first one given or another."""
+    firmware = test.get_closest_marker("firmware")
     if arch.endswith("+firmware"):
-        firmware = test.get_closest_marker("firmware")
         return firmware and (not firmware.args or arch.removesuffix("+firmware") in firmware.args)
+    if firmware and firmware.kwargs.get("only"):
+        return False
     core = test.get_closest_marker("core")
-    if core and core.kwargs.get("few"):
+    if first or not core:
+        return first
+    if core.kwargs.get("few"):
         return arch in FEW
-    return core and not (core.kwargs.get("tls") and ARCHITECTURES[arch]["runtime"] == "linux-user")
+    return not (core.kwargs.get("tls") and ARCHITECTURES[arch]["runtime"] == "linux-user")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from fixtures.client import end
 
 
-@pytest.mark.firmware(only=True)
+@pytest.mark.firmware("x64", "x86", "rv32imc", "xtensa", "xtensawin", only=True)
 def test_in_the_firmware(mp):
     """Both modules are there with an empty path, and importing the native one costs the entry in sys.modules at most."""
     script = """

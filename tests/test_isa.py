@@ -12,7 +12,7 @@ from fixtures.peer import varint
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-pytestmark = [pytest.mark.core, pytest.mark.firmware]
+pytestmark = [pytest.mark.core, pytest.mark.firmware("x64", "x86", "rv32imc", "xtensa", "xtensawin")]
 
 SLOW = 60  # seconds: emulated, on a machine that has other work too
 

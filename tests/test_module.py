@@ -8,7 +8,7 @@ import pytest
 from fixtures.peer import encode
 from fixtures.ports import HOST
 
-pytestmark = [pytest.mark.core, pytest.mark.firmware("x64")]
+pytestmark = [pytest.mark.core, pytest.mark.firmware("x64", "armv7m")]
 
 # Streams whose other end is the script. Session arguments: mqttv5, IBUFSIZE, max_packet, keepalive, ping, response (ms),
 # repubs, topic_aliases, receive_maximum
@@ -416,6 +416,7 @@ def test_memory_error_loses_nothing(run):
     assert out.splitlines() == ["True", "60000 b'\\x07\\x07\\x07' 7", "[] [b'@\\x02\\x00\\x07']"]
 
 
+@pytest.mark.firmware("x64")
 def test_no_allocation_for_messages(mp):
     """MSG_BYTES False and one topic: 1000 messages cost nothing."""
     script = """
