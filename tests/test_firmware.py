@@ -28,7 +28,7 @@ def test_in_the_firmware(mp):
 SECONDS = int(os.environ.get("SECONDS", 6))
 
 # What the client may take of a heap of 38 KB, in bytes
-IMPORT, CONNECTED = 5500, 9200
+IMPORT, CONNECTED = 5800, 9600
 
 ESP8266 = """
     import gc, sys
