@@ -389,3 +389,43 @@ def test_connected_without_memory(run, broker):
         print(" allocations", n)
     """,
     )
+
+
+@pytest.mark.core(few=True)
+def test_room_that_comes_late(clients, peer):
+    """A message for which there is no memory at first costs no connection if there is soon."""
+    script = """
+        ballast = []
+        collections = 0
+
+        class Collector:
+            @staticmethod
+            def collect():
+                global collections
+                collections += 1
+                if collections == 3:
+                    ballast.clear()
+                gc.collect()
+        mqtt_as.gc = Collector
+
+        config["subs_cb"] = lambda topic, msg, retained: print("message", len(msg), client._connections)
+
+        async def main(client):
+            await client.connect()
+            gc.collect()
+            while gc.mem_free() > 40_000:
+                ballast.append(bytearray(1000))
+            print("connected")
+            await told()
+            print("collections", collections)
+    """
+    p = clients.start(peer, script, options=("-X", "heapsize=500k"))
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("connected")
+    c.send('32 # "t" 00 01 ' + bytes(50_000).hex(" "))
+    p.expect("message 50000 1")
+    c.expect("40 02 00 01")
+    p.send("")
+    p.expect("collections 3")
+    end(p)

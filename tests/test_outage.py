@@ -1,6 +1,7 @@
 """Outages: how they are noticed, what survives them, how the client ends."""
 
 import os
+import textwrap
 import time
 
 import pytest
@@ -275,6 +276,21 @@ def test_refused_reconnection_is_tried_again(clients, peer, answer):
     assert end(p).lines.count("up") == 2
 
 
+def test_attempt_that_fails_is_over_at_once(clients, peer):
+    """Its connection is closed then, not when the next attempt begins."""
+    script = "mqtt_as._backoff = lambda n: 60_000 if n else 0\n" + textwrap.dedent(CALLBACKS)
+    p = clients.start(peer, script)
+    c = peer.accept()
+    c.accept_connect()
+    subscribe(c)
+    p.expect("subscribed")
+    c.close()
+    c = peer.accept()
+    c.accept_connect("20 02 00 03")
+    c.closed()
+    end(p)
+
+
 def test_isconnected(clients, peer):
     script = """
         async def main(client):
@@ -421,6 +437,35 @@ def test_order_of_callbacks(clients, peer):
         p.expect("wifi False")
         p.expect("left")
     p.kill()
+
+
+def test_connect_coro_of_an_earlier_connection(clients, peer):
+    """It is cancelled before that of the next one begins."""
+    script = """
+        n = 0
+        async def up(client):
+            global n
+            n += 1
+            m = n
+            print("begins", m)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                print("ends", m)
+        config["connect_coro"] = up
+
+        async def main(client):
+            await client.connect()
+            await told()
+    """
+    p = clients.start(peer, script)
+    for _ in range(3):
+        c = peer.accept()
+        c.accept_connect()
+        p.expect("begins")
+        c.close()
+    p.send("end")
+    assert end(p).lines == ["begins 1", "ends 1", "begins 2", "ends 2", "begins 3"]
 
 
 def test_raising_coroutines(clients, peer):

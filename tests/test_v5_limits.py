@@ -261,6 +261,49 @@ def test_receive_maximum_of_1_keeps_the_order(clients, peer):
     end(p)
 
 
+def test_one_that_waits_is_not_overtaken(clients, peer):
+    """Also not by who learns first that there is room."""
+    script = """
+        async def one_after_the_other(client):
+            for message in ("first", "third"):
+                await client.publish("t", message, qos=1)
+
+        async def main(client):
+            await client.connect()
+            await asyncio.gather(one_after_the_other(client), client.publish("t", "second", qos=1))
+            print("done")
+    """
+    p, c = connected(clients, peer, script, announced="21 00 01")
+    for message in ("first", "second", "third"):
+        answer(c, c.expect(f"32 # \"t\" .. .. 00 '{message}'"))
+    p.expect("done")
+    end(p)
+
+
+def test_sent_again_as_soon_as_there_is_room(clients, peer):
+    """On a new connection, then with each acknowledgement; it is not the clock that they wait for."""
+    script = """
+        class Client(MQTTClient):
+            async def _tick(self):
+                pass
+
+        async def main(client):
+            await client.connect()
+            await asyncio.gather(*(client.publish("t", str(n), qos=1) for n in range(10)))
+            print("done")
+    """
+    config = {"clean": False, "mqttv5_con_props": {0x11: 60}}
+    p, c = connected(clients, peer, script, config=config)
+    packets = [c.packet() for _ in range(10)]
+    c.reset()
+    c = accept(peer, "21 00 01", present=1)
+    for packet in packets:
+        assert c.packet() == bytes((packet[0] | 8,)) + packet[1:]
+        answer(c, packet)
+    p.expect("done")
+    end(p)
+
+
 def test_refused_publications_make_room(clients, peer):
     """A PUBACK or PUBREC with a failure ends its exchange (4.9)."""
     script = """
