@@ -365,3 +365,34 @@ def test_answer_before_a_stream_that_raises(clients, peer, v5):
         pass
     p.expect("published", timeout=5)
     end(p)
+
+
+@pytest.mark.parametrize(
+    "call, first",
+    [("publish('t', 'm')", 0x30), ("publish('t', 'm', qos=1)", 0x32), ("subscribe('t')", 0x82), ("unsubscribe('t')", 0xA2)],
+)
+def test_request_to_a_stream_that_raises(clients, peer, v5, call, first):
+    """Who makes it does not learn of that: it goes over the next connection."""
+    script = f"""
+    async def main(client):
+        await client.connect()
+        Stream.broken = True
+        await client.{call}
+        print("done")
+        await told()
+    """
+    none = " 00" if v5 else ""
+    p = clients.start(peer, RAISES + script, config={"mqttv5": v5})
+    peer.accept().accept_connect("20 # 00 00" + none)
+    c = peer.accept()
+    c.accept_connect("20 # 00 00" + none)
+    packet = c.packet()
+    assert packet[0] & 0xF7 == first
+    if first == 0x32:
+        c.send("40 02", packet[5:7])
+    elif first == 0x82:
+        c.send(f"90 # {packet[2:4].hex(' ')}{none} 00")
+    elif first == 0xA2:
+        c.send(f"b0 # {packet[2:4].hex(' ')}{' 00 00' if v5 else ''}")
+    p.expect("done")
+    end(p)

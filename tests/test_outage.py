@@ -6,6 +6,7 @@ import time
 
 import pytest
 from fixtures.client import end
+from fixtures.peer import Peer
 from fixtures.ports import HOST, free_port
 
 # Prints what callbacks get to know; publishes what it is told to.
@@ -291,6 +292,27 @@ def test_attempt_that_fails_is_over_at_once(clients, peer):
     end(p)
 
 
+def test_several_servers(clients, peer):
+    """They are tried in turn, from the one that was good on."""
+    second = Peer()
+    servers = [(HOST, free_port()), (HOST, second.port), (HOST, peer.port)]
+    p = clients.start(peer, CALLBACKS, config={"server": servers})
+
+    def good(server):
+        c = server.accept()
+        c.accept_connect()
+        subscribe(c)
+        p.expect("subscribed")
+        return c
+
+    good(second).close()
+    good(second).close()
+    second.accept().accept_connect("20 02 00 03")
+    good(peer)
+    end(p)
+    second.close()
+
+
 def test_isconnected(clients, peer):
     script = """
         async def main(client):
@@ -572,6 +594,29 @@ def test_disconnect(clients, broker):
     assert "wifi False" not in r.out  # that is for outages
     log = broker.log
     assert log.count("New client connected") == log.count("Received DISCONNECT from id") == 5
+
+
+def test_disconnect_waits_for_the_broker_to_close(clients, peer):
+    """To close first could undo what is on its way."""
+    script = """
+        class Client(MQTTClient):
+            async def _ended(self, ms):
+                return await super()._ended(10_000)  # not the half second that it would be
+
+        async def main(client):
+            await client.connect()
+            await client.disconnect()
+            print("disconnected")
+    """
+    p = clients.start(peer, script)
+    c = peer.accept()
+    c.accept_connect()
+    c.expect("e0 00")
+    c.quiet(0.3)
+    assert "disconnected" not in p.out
+    c.close()
+    p.expect("disconnected", timeout=8)
+    end(p)
 
 
 def test_disconnect_is_no_outage(clients, peer):
