@@ -89,7 +89,7 @@ def _sha256(path):
 def _files(sums):  # Name and hash of what goes on a board
     for line in sums.split("\n"):
         digest, _, name = line.partition("  ")
-        if name.endswith(".mpy"):
+        if name.endswith(".mpy") and not name.startswith("3.1.1/"):
             yield name, digest
 
 

@@ -22,7 +22,7 @@ import tty
 from pathlib import Path
 
 import pytest
-from fixtures.client import HEAD, TAIL
+from fixtures.client import HEAD, TAIL, end
 from fixtures.micropython import RUNNER
 
 ROOT = RUNNER.parent.parent
@@ -156,7 +156,7 @@ def names(suffix):
 def test_contents(built):
     folder = built / FOLDER
     assert (built / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
-    for package, suffix in (("package.json", ".mpy"), ("package-py.json", ".py")):
+    for package, suffix in (("package.json", ".mpy"), ("package-py.json", ".py"), ("package-3.1.1.json", ".mpy")):
         package = json.loads((folder / package).read_text())
         assert package["version"] == VERSION
         assert [name for name, _ in package["urls"]] == names(suffix)
@@ -167,7 +167,8 @@ def test_contents(built):
 
 
 def test_headers(built):
-    assert (built / FOLDER / "_mqtt_as.mpy").read_bytes()[:4] == bytes([ord("M"), 6, TABLE["x64"]["code"] << 2 | 3, 31])
+    for module in (built / FOLDER).rglob("_mqtt_as.mpy"):
+        assert module.read_bytes()[:4] == bytes([ord("M"), 6, TABLE["x64"]["code"] << 2 | 3, 31])
     assert {p.read_bytes()[:4] for p in (built / FOLDER / "mqtt_as").iterdir()} == {b"M\x06\0\x1f"}
 
 
@@ -227,7 +228,7 @@ def test_installer_knows_all_architectures():
 
 def test_documentation():
     text = (ROOT / "docs" / "INSTALL.md").read_text()
-    assert set(re.findall(r"\d+\.\d+\.\d+(?=/)", text)) == {VERSION}
+    assert set(re.findall(r"\d+\.\d+\.\d+(?=/)", text)) == {VERSION, "3.1.1"}
     rows = re.findall(r"^\| ([\d, ]+) \| `(\w+)_6\.3` \|", text, re.M)
     assert sorted((int(n), name) for numbers, name in rows for n in numbers.split(",")) == sorted(
         [(TABLE[name]["code"], name) for name in BUILT] + [(6, "armv7m")]
@@ -245,12 +246,60 @@ def test_mip_relative_urls(built, server, broker, tmp_path):
     board.round_trip(broker)
 
 
-@pytest.mark.parametrize("package, suffix", [("package.json", ".mpy"), ("package-py.json", ".py")])
+PACKAGES = [("package.json", ".mpy"), ("package-py.json", ".py"), ("package-3.1.1.json", ".mpy")]
+
+
+@pytest.mark.parametrize("package, suffix", PACKAGES)
 def test_mip_absolute_urls(board, server, handed_out, broker, package, suffix):
     dist("--out", handed_out.parent, "--url", server.url, "x64")
     board(f"import mip; mip.install('{server.url}/{VERSION}/{FOLDER}/{package}')")
     assert board.files() == names(suffix)
     board.round_trip(broker)
+
+
+@pytest.mark.parametrize("mqttv5", [False, True])
+def test_without_mqtt_5(built, clients, peer, mqttv5):
+    """The smaller module: 3.1.1 as ever, what belongs to MQTT 5 is an error."""
+    small, whole = (len((built / FOLDER / name / "_mqtt_as.mpy").read_bytes()) for name in ("3.1.1", "."))
+    assert small < 0.85 * whole
+    script = """
+        if config["mqttv5"]:
+            try:
+                MQTTClient(config)
+            except ValueError as e:
+                print(e)
+            config["mqttv5"] = False
+        config["subs_cb"] = show
+
+        async def main(client):
+            await client.connect()
+            print("connected")
+            print("published", await client.publish("t", "m", qos=2, properties={38: {"a": "b"}}))
+            print("granted", await client.subscribe([("a", 1), ("b", 2)], properties={11: 1}))
+            await told()
+    """
+    p = clients.start(peer, script, config={"mqttv5": mqttv5}, env={"MICROPYPATH": str(built / FOLDER / "3.1.1")})
+    if mqttv5:
+        p.expect("_mqtt_as.mpy is that of MQTT 3.1.1: mqttv5 must be False")
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("connected")
+    pid = c.expect("34 # \"t\" .. .. 'm'")[5:7]
+    c.send("50 02", pid)
+    c.expect(b"\x62\x02" + pid)
+    c.send("70 02", pid)
+    p.expect("published 0")
+    pid = c.expect('82 # .. .. "a" 01 "b" 02')[2:4]
+    c.send("90 04", pid, "01 80")
+    p.expect(r"granted \[1, 128\]")
+    c.send("30 # \"t\" 00 'x'")
+    p.expect(r"message b't' b'\\x00x' False")
+    for packet in ("e0 00", "f0 00"):  # There is no such packet in 3.1.1
+        c.send(packet)
+        c.closed()
+        c = peer.accept()
+        c.accept_connect()
+    end(p)
 
 
 def test_mip_wrong_architecture(board, handed_out, server):

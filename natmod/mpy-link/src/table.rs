@@ -24,6 +24,8 @@ pub struct Architecture {
     pub align: u64,
     /// Most bytes a module may have.
     pub budget: Option<Budget>,
+    /// Of the module for MQTT 3.1.1 only.
+    pub budget_3_1_1: Option<Budget>,
 }
 
 /// Upper limits in bytes of a module.

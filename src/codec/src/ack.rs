@@ -20,7 +20,7 @@ pub fn ack(version: Version, kind: AckKind, pid: Pid, reason: u8, out: &mut [u8;
     let [high, low] = pid.get().to_be_bytes();
     // the only one with a flag
     let first = (kind as u8) << 4 | u8::from(kind == AckKind::Pubrel) << 1;
-    let short = version == Version::V3 || reason == 0;
+    let short = !version.is_v5() || reason == 0;
     *out = [first, if short { 2 } else { 3 }, high, low, reason];
     match &*out {
         [packet @ .., _] if short => packet,

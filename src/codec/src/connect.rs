@@ -42,7 +42,7 @@ pub struct Will<'a> {
 
 impl Body for Connect<'_> {
     fn body(&self, w: &mut Writer<'_>) -> u8 {
-        if self.version == Version::V3 {
+        if !self.version.is_v5() {
             if self.password.is_some() && self.user.is_none() {
                 w.fail(Error::PasswordWithoutUser);
             }

@@ -28,7 +28,7 @@ impl Body for (Version, Disconnect<'_>) {
         w.check(reason::check(packet.reason, Carrier::DisconnectOut));
         let says = !packet.properties.is_empty();
         // 3.14.2.1: what says nothing may be left out, in 3.1.1 it must
-        if version == Version::V5 && (packet.reason != 0 || says) {
+        if version.is_v5() && (packet.reason != 0 || says) {
             w.u8(packet.reason);
         }
         if says {

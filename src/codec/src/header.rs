@@ -56,7 +56,7 @@ impl PacketType {
     pub(crate) fn received(version: Version, first: u8) -> Result<PacketType, Error> {
         let number = first >> 4;
         let packet_type = match RECEIVED.get(usize::from(number)) {
-            Some(&Some(known)) if number < 14 || version == Version::V5 => known,
+            Some(&Some(known)) if number < 14 || version.is_v5() => known,
             _ if matches!(number, 0 | 15) => return Err(Error::UnknownType),
             _ => return Err(Error::ServerOnly),
         };

@@ -71,6 +71,14 @@ pub enum Version {
     V5 = 5,
 }
 
+impl Version {
+    /// Is it MQTT 5? Never without the feature `v5`, and then the code for that goes.
+    #[inline(always)]
+    pub const fn is_v5(self) -> bool {
+        cfg!(feature = "v5") && matches!(self, Version::V5)
+    }
+}
+
 /// Quality of service (4.3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]

@@ -92,7 +92,7 @@ impl<'a> Packet<'a> {
             PacketType::Pingresp => {}
             ack => {
                 p.pid = Some(r.pid());
-                if version == Version::V5 {
+                if version.is_v5() {
                     let carrier = if matches!(ack, PacketType::Puback | PacketType::Pubrec) {
                         Carrier::Puback
                     } else {
@@ -114,7 +114,7 @@ impl<'a> Packet<'a> {
         if flags > 1 || flags == 1 && self.reason != 0 {
             r.fail(Error::ConnackFlags);
         }
-        if version == Version::V5 {
+        if version.is_v5() {
             if self.reason == 1 && r.is_empty() {
                 // a server without MQTT 5 refuses it in the form of 3.1.1 (3.1.2.2 there)
                 self.reason = UNSUPPORTED_VERSION;
@@ -132,7 +132,7 @@ impl<'a> Packet<'a> {
         self.properties = r.properties(version, Place::Ack);
         let carrier = if self.packet_type == PacketType::Suback {
             Carrier::Suback
-        } else if version == Version::V5 {
+        } else if version.is_v5() {
             Carrier::Unsuback
         } else {
             return;

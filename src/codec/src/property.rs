@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
 
     /// Property length and properties, checked. In 3.1.1 there are none.
     pub fn properties(&mut self, version: Version, place: Place) -> Properties<'a> {
-        if version == Version::V3 {
+        if !version.is_v5() {
             return Properties::EMPTY;
         }
         let len = self.varint();
@@ -304,7 +304,7 @@ impl<'a> Properties<'a> {
 
     /// True if there is no property.
     pub fn is_empty(&self) -> bool {
-        self.block.is_empty()
+        !Version::V5.is_v5() || self.block.is_empty()
     }
 
     /// The encoded block, without the property length.
@@ -321,6 +321,9 @@ impl<'a> Properties<'a> {
 
     /// The first property with that identifier.
     pub fn get(&self, id: u8) -> Option<Value<'a>> {
+        if self.is_empty() {
+            return None;
+        }
         self.iter()
             .find(|&(found, _)| found == id)
             .map(|(_, value)| value)

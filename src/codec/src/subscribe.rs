@@ -28,7 +28,7 @@ pub struct Subscribe<'a, F> {
 }
 
 fn check_options(version: Version, filter: &[u8], options: u8) -> Result<(), Error> {
-    if options > QOS && version == Version::V3 {
+    if options > QOS && !version.is_v5() {
         return Err(Error::NotInV3);
     }
     let shared_no_local = options & NO_LOCAL != 0 && filter.starts_with(topic::SHARE);

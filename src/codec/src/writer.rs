@@ -124,7 +124,7 @@ impl<'b> Writer<'b> {
         more: usize,
     ) {
         let block = properties.as_bytes();
-        if version == Version::V5 {
+        if version.is_v5() {
             // a longer block fails with the packet as a whole
             self.varint((block.len() + more) as u32);
             self.raw(block);

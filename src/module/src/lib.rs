@@ -21,6 +21,12 @@ mod transmit;
 
 use session::Session;
 
+#[cfg(not(feature = "v5"))]
+micropython::module! {
+    classes { Session }
+}
+
+#[cfg(feature = "v5")]
 micropython::module! {
     functions {
         encode_properties(properties) = properties::encode_properties;

@@ -184,6 +184,7 @@ fn pairs(properties: Properties<'_>) -> Obj {
 ///
 /// # Raises
 /// `TypeError`, `MemoryError`
+#[cfg(feature = "v5")]
 pub fn encode_properties(properties: Obj) -> Obj {
     let encoded = Encoded::new(properties, Place::Any);
     let block = Obj::bytes(encoded.get().as_bytes());
@@ -196,6 +197,7 @@ pub fn encode_properties(properties: Obj) -> Obj {
 ///
 /// # Raises
 /// `TypeError`, `MemoryError`
+#[cfg(feature = "v5")]
 pub fn decode_properties(data: Obj, length: Obj) -> Obj {
     const BEYOND: Exception = Exception::Value(c"length beyond the data");
     let bytes = bytes_of(data);

@@ -126,10 +126,11 @@ impl Session {
             c"out of range: IBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
         );
         let number = |i, max| uint(arg(args, i), max, range);
-        let version = if arg(args, 0).is_true() {
-            Version::V5
-        } else {
-            Version::V3
+        let version = match arg(args, 0).is_true() {
+            false => Version::V3,
+            true if cfg!(feature = "v5") => Version::V5,
+            true => Exception::Value(c"_mqtt_as.mpy is that of MQTT 3.1.1: mqttv5 must be False")
+                .raise(),
         };
         let ibufsize = number(1, 1 << 24).max(1) as usize;
         let max_packet = number(2, (1 << 28) + 4);

@@ -4,7 +4,7 @@ use crate::arguments::{arg, ticks};
 use crate::limits::{Limits, number, property};
 use crate::properties::decoded;
 use micropython::{Exception, Native, Obj, OrRaise, buffer, errno};
-use mqtt_codec::{AckKind, Disconnect, Packet, PacketType, Pid, Properties, Version, ack};
+use mqtt_codec::{AckKind, Disconnect, Packet, PacketType, Pid, Properties, ack};
 use mqtt_session::{Incoming, Wait};
 
 /// Reads in one call of `receive`, whatever the peer sends.
@@ -64,10 +64,12 @@ impl Session {
             let answer = this.step(now, &mut limit, copy, &mut reads, &mut message);
             if answer == DELIVER || answer == PIECE {
                 this.calling = true;
-                let (callback, n) = match this.version {
-                    _ if answer == PIECE => (this.pieces, 6),
-                    Version::V5 => (callback, 4),
-                    Version::V3 => (callback, 3),
+                let (callback, n) = if answer == PIECE {
+                    (this.pieces, 6)
+                } else if this.version.is_v5() {
+                    (callback, 4)
+                } else {
+                    (callback, 3)
                 };
                 callback.call(message.get(..n).unwrap_or_default());
             } else {
@@ -313,7 +315,7 @@ impl Session {
 
     /// The peer breaks the protocol: MQTT 5 tells it why (4.13.1).
     fn bad(&mut self, error: u8, reason: u8) -> isize {
-        if self.version == Version::V5 && self.connected && !self.limits.exceeds(3) {
+        if self.version.is_v5() && self.connected && !self.limits.exceeds(3) {
             let properties = Properties::EMPTY;
             self.say(Disconnect { reason, properties });
         }

@@ -8,7 +8,7 @@ use core::num::NonZeroU16;
 use micropython::{Exception, Native, Obj, buffer, bytes_of};
 use mqtt_codec::{
     AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, PublishHead, QoS,
-    Subscribe, Version, measure,
+    Subscribe, measure,
 };
 use mqtt_session::Wait;
 
@@ -80,9 +80,10 @@ impl Session {
     /// # Raises
     /// `TypeError`
     fn properties(&self, obj: Obj, place: Place) -> Encoded {
-        match self.version {
-            Version::V3 => Encoded::NONE,
-            Version::V5 => Encoded::new(obj, place),
+        if self.version.is_v5() {
+            Encoded::new(obj, place)
+        } else {
+            Encoded::NONE
         }
     }
 
@@ -322,10 +323,12 @@ impl Session {
         }
         this.transmitter.reserve(len);
         let codes = count as u8;
-        let wait = match (unsubscribe, this.version) {
-            (false, _) => Wait::Suback(codes),
-            (true, Version::V3) => Wait::Unsuback(0),
-            (true, Version::V5) => Wait::Unsuback(codes),
+        let wait = if !unsubscribe {
+            Wait::Suback(codes)
+        } else if this.version.is_v5() {
+            Wait::Unsuback(codes)
+        } else {
+            Wait::Unsuback(0)
         };
         let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
             return Obj::int(BUSY);
@@ -371,7 +374,7 @@ impl Session {
         };
         let encoded = this.properties(arg(args, 3), place);
         let properties = encoded.get();
-        if auth {
+        if auth && this.version.is_v5() {
             this.send(&Auth { reason, properties });
         } else {
             this.say(Disconnect { reason, properties });
