@@ -497,6 +497,36 @@ def test_refused_by_the_broker(clients, peer, answer, reason, properties):
     end(p)
 
 
+def test_session_taken_over(clients, peer):
+    """There is no fight over it, and what waited raises; the application may connect again."""
+    script = """
+        async def wifi(state):
+            print("wifi", state)
+        config["wifi_coro"] = wifi
+
+        async def main(client):
+            await client.connect()
+            print("waited:", await outcome(client.publish("t", "m", qos=1)), hex(client.last_error.reason_code))
+            await told()
+            await client.connect()
+            await told()
+    """
+    p, c = connected(clients, peer, script)
+    p.expect("wifi True")
+    c.expect('32 # "t" *')
+    c.send("e0 01 8e")
+    c.closed()
+    p.expect("waited: OSError 0x8e")
+    p.expect("wifi False")
+    peer.listener.settimeout(1.5)
+    with pytest.raises(TimeoutError):
+        peer.listener.accept()
+    p.send("again")
+    accept(peer)
+    p.expect("wifi True")
+    end(p)
+
+
 def test_refused_on_a_later_connection(clients, peer):
     """The error is that of the last connection, the properties those of the last CONNACK."""
     script = """
