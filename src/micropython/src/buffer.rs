@@ -25,10 +25,47 @@ pub struct Buffer {
 pub struct BufferMut(Buffer);
 
 /// The bytes of a `str` (UTF-8), `bytes`, `bytearray`, `memoryview` or `array`; `TypeError` for other objects.
+///
+/// # Raises
+/// `MemoryError`, on the ESP8266 for what lies in flash.
 pub fn buffer(object: Obj) -> Result<Buffer, Exception> {
-    get(object, sys::MP_BUFFER_READ).ok_or(Exception::Type(
+    let found = get(object, sys::MP_BUFFER_READ);
+    #[cfg(target_arch = "xtensa")]
+    let found = found.map(Buffer::out_of_flash);
+    found.ok_or(Exception::Type(
         c"expected str, bytes or an object with the buffer protocol",
     ))
+}
+
+#[cfg(target_arch = "xtensa")]
+impl Buffer {
+    /// The same bytes where each can be read by itself.
+    ///
+    /// The ESP8266's flash bears loads of whole words only. MicroPython's C compiler knows, rustc does not. No other
+    /// chip has data at these addresses.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    fn out_of_flash(self) -> Self {
+        const FLASH: core::ops::Range<usize> = 0x4020_0000..0x4030_0000;
+        if !FLASH.contains(&self.data.addr().get()) {
+            return self;
+        }
+        let copy = crate::GcBytes::new(self.len);
+        // SAFETY: the block has that many bytes, and lives as long as this pointer to it is on the stack.
+        unsafe {
+            let to = NonNull::new_unchecked(copy.as_ptr());
+            table!(memmove_(
+                to.as_ptr().cast(),
+                self.data.as_ptr().cast(),
+                self.len
+            ));
+            Self {
+                data: to,
+                len: self.len,
+            }
+        }
+    }
 }
 
 /// As [`buffer`].
