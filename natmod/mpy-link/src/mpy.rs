@@ -16,12 +16,49 @@ const HAS_RODATA: usize = 0x20;
 const HAS_BSS: usize = 0x40;
 const END: u8 = 0xff;
 
+/// Names that every firmware has, by their numbers in .mpy files (py/makeqstrdata.py): the exceptions, from
+/// [`FIRST_STATIC`] on.
+const STATIC: [&str; 27] = [
+    "ArithmeticError",
+    "AssertionError",
+    "AttributeError",
+    "BaseException",
+    "EOFError",
+    "Ellipsis",
+    "Exception",
+    "GeneratorExit",
+    "ImportError",
+    "IndentationError",
+    "IndexError",
+    "KeyError",
+    "KeyboardInterrupt",
+    "LookupError",
+    "MemoryError",
+    "NameError",
+    "NoneType",
+    "NotImplementedError",
+    "OSError",
+    "OverflowError",
+    "RuntimeError",
+    "StopIteration",
+    "SyntaxError",
+    "SystemExit",
+    "TypeError",
+    "ValueError",
+    "ZeroDivisionError",
+];
+const FIRST_STATIC: usize = 30;
+
 /// The file that holds `image`; `name` is what the module calls itself, 1 to 255 bytes.
 pub fn write(arch: &Architecture, name: &str, image: &Image) -> Vec<u8> {
     let mut o = vec![b'M', VERSION, arch.code << 2 | SUB_VERSION, SMALL_INT_BITS];
     put_uint(&mut o, 1 + image.qstrs.len());
     put_uint(&mut o, 0);
     for qstr in iter::once(name).chain(image.qstrs.iter().map(String::as_str)) {
+        if let Some(n) = STATIC.iter().position(|s| *s == qstr) {
+            put_uint(&mut o, FIRST_STATIC + n << 1 | 1);
+            continue;
+        }
         put_uint(&mut o, qstr.len() << 1);
         o.extend(qstr.bytes());
         o.push(0);

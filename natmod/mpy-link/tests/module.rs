@@ -95,6 +95,48 @@ fn many_qstrs_and_much_text() {
     assert_eq!(module.sizes.file, module.mpy.len());
 }
 
+/// Names that every firmware has are numbers, which mpy-cross of MicroPython 1.26 gives them too.
+#[test]
+fn static_qstrs() {
+    let names = [
+        "ZeroDivisionError",
+        "ArithmeticError",
+        "IndexError",
+        "ValueError",
+        "Index",
+    ];
+    let symbols = names.map(|n| format!("MP_QSTR_{n}"));
+    let module = link(
+        "x64",
+        &[&words(
+            "mpy_init",
+            false,
+            1,
+            &symbols.each_ref().map(String::as_str),
+        )],
+    );
+    let module = module.expect("links");
+    let m = Loaded::new(&module.mpy, 8);
+    assert_eq!(
+        m.qstrs,
+        [
+            "m.mpy",
+            "static 30",
+            "Index",
+            "static 40",
+            "static 55",
+            "static 56"
+        ]
+    );
+    let points = [0, 8, 16, 24, 32].map(|at| m.points(at));
+    let numbers = ["static 56", "static 30", "static 40", "static 55", "Index"];
+    assert_eq!(points, numbers.map(|n| format!("qstr {n}")));
+    assert_eq!(
+        (module.sizes.qstrs, module.sizes.file),
+        (6, module.mpy.len())
+    );
+}
+
 #[test]
 fn only_what_is_reached() {
     let init = words("mpy_init", false, 1, &["one"]);

@@ -164,7 +164,8 @@ fn x64_reaches_slots_and_data() {
         movq mp_fun_table@GOTPCREL(%rip), %rax
         movl mp_type_str@GOTPCREL(%rip), %eax
         leaq datum(%rip), %rax
-        movzwl datum+2(%rip), %eax{DATUM}"
+        movzwl datum+2(%rip), %eax
+        .long mp_fun_table@GOTPCREL-4{DATUM}"
             ),
         )],
     );
@@ -173,6 +174,7 @@ fn x64_reaches_slots_and_data() {
     assert_eq!(m.points(rip(9)), "entry 74+0");
     assert_eq!(&m.bytes(rip(16)), b"DATUM");
     assert_eq!(&m.bytes(rip(23)), b"TUM");
+    assert_eq!(m.points(rip(27)), "table+0x0");
 }
 
 #[test]
@@ -189,7 +191,8 @@ fn x86_reaches_slots_and_data() {
         movl mp_fun_table@GOT(%ebx), %eax
         movl MP_QSTR_q@GOT(%ebx), %ecx
         leal datum@GOTOFF(%ebx), %ecx
-        leal datum@GOTOFF+2(%ebx), %ecx{DATUM}"
+        leal datum@GOTOFF+2(%ebx), %ecx
+        .long mp_type_str@GOT{DATUM}"
             ),
         )],
     );
@@ -199,6 +202,7 @@ fn x86_reaches_slots_and_data() {
     assert_eq!(m.points(from(20)), "qstr q");
     assert_eq!(&m.bytes(from(26)), b"DATUM");
     assert_eq!(&m.bytes(from(32)), b"TUM");
+    assert_eq!(m.points(from(36)), "entry 74+0");
 }
 
 #[test]
@@ -248,6 +252,8 @@ fn riscv_reaches_slots_and_data() {
         sw a1, %pcrel_lo(3b)(a2)
         .word datum - mpy_init
         .word far - mpy_init
+        .reloc ., R_RISCV_32_PCREL, datum + 4
+        .word 0
         .section .text.far,\"ax\",%progbits
         .space 0x1000
         far: ret{DATUM}"
@@ -262,6 +268,7 @@ fn riscv_reaches_slots_and_data() {
     assert_eq!(&m.bytes((high(16) + low_s(20)) as usize), b"M...");
     assert_eq!(&m.bytes(m.int(24) as usize), b"DATUM");
     assert_eq!(m.half(m.int(28) as usize), 0x8067, "ret");
+    assert_eq!(&m.bytes((32 + m.int(32)) as usize), b"M...");
     assert_eq!(m.text[0] & 0x7f, 0x17, "auipc stays auipc");
     assert_eq!(m.int(20) & 0x01ff_f07f, 0x00b6_2023, "sw a1, (a2)");
 }

@@ -11,14 +11,11 @@ impl Isa for Arm {
 
     fn kind(&self, r_type: u32) -> Option<Kind> {
         Some(match r_type {
-            R_ARM_NONE | R_ARM_V4BX => Kind::None,
-            R_ARM_ABS32 | R_ARM_TARGET1 => Kind::Word,
+            R_ARM_NONE => Kind::None,
+            R_ARM_ABS32 => Kind::Word,
             R_ARM_REL32 | R_ARM_THM_PC22 | R_ARM_THM_JUMP24 | R_ARM_THM_JUMP19 | R_ARM_THM_PC11
             | R_ARM_THM_PC9 => Kind::Near,
             R_ARM_GOT_PREL => Kind::Slot,
-            R_ARM_GOTPC => Kind::Got,
-            R_ARM_GOTOFF => Kind::NearGot,
-            R_ARM_GOT32 => Kind::SlotGot,
             _ => return None,
         })
     }

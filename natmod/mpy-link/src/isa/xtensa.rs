@@ -23,7 +23,7 @@ impl Isa for Xtensa {
 
     fn kind(&self, r_type: u32) -> Option<Kind> {
         Some(match r_type {
-            R_XTENSA_NONE | R_XTENSA_ASM_EXPAND => Kind::None,
+            R_XTENSA_NONE => Kind::None,
             R_XTENSA_32 => Kind::Word,
             R_XTENSA_SLOT0_OP => Kind::Near,
             _ => return None,
