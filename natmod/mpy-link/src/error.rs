@@ -145,7 +145,7 @@ pub enum Error {
     Mpy { what: String, why: &'static str },
 }
 
-const MODEL: &str = "check the relocation model (pic, on Xtensa static)";
+const MODEL: &str = "check the relocation model (pic, on ARM and Xtensa static)";
 
 fn hint(symbol: &str) -> &'static str {
     match symbol {

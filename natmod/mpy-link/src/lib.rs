@@ -4,7 +4,7 @@
 //! The module exports `extern "C" fn mpy_init` and uses of the runtime what is in `mp_fun_table`
 //! (py/nativeglue.h): the table itself, the types and functions at its end under their C names, and the qstr `x`
 //! as the `static MP_QSTR_x: u16`. What mpy_init does not reach is left out. The loader relocates whole words
-//! only, so code must be position independent (on Xtensa, whose code loads every address from a word, static).
+//! only, so code must be position independent, or static where it loads every address from a word (ARM, Xtensa).
 
 mod error;
 mod image;
