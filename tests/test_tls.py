@@ -158,7 +158,7 @@ def came_of_it(p):
 
 
 def end_without_secrets(p, own=None):
-    r = end(p, tracebacks=True)
+    r = end(p)
     shown = ["the password"]
     if own:
         key = Path(f"{own}.key.der").read_bytes()
@@ -220,7 +220,7 @@ def test_certificate_that_expires(clients, secured, authority):
         p.expect("^Reconnect failed: .*The certificate validity has expired")
     server.restart(*right)
     p.expect("wifi True")
-    assert end(p, tracebacks=True).out.count("wifi True") == 2
+    assert end(p).out.count("wifi True") == 2
 
 
 @both
@@ -534,3 +534,40 @@ def test_sockets_are_closed(clients, peer, accept, fault):
         files.append(len(os.listdir(f"/proc/{p.pid}/fd")))
     p.kill()
     assert files[-1] <= files[0], files
+
+
+def test_refusal_in_a_write_is_no_traceback(clients, peer):
+    """TLS may meet a certificate it refuses in the write that goes on with the handshake: it raises ValueError there."""
+    script = """
+        import io
+
+        class Stream(io.IOBase):
+            def __init__(self, sock):
+                self.sock = sock
+                self.writes = 0
+            def readinto(self, buf):
+                return None
+            def write(self, buf):
+                self.writes += 1
+                if self.writes > 1:
+                    raise ValueError("The certificate validity has expired")
+            def ioctl(self, request, flags):
+                return self.sock.fileno() if request == 10 else -1
+            def close(self):
+                self.sock.close()
+
+        class TLS:
+            def wrap_socket(self, sock, **_):
+                return Stream(sock)
+        config["ssl"] = TLS()
+
+        async def main(client):
+            try:
+                await client.connect()
+            except OSError as e:
+                print("OSError", e)
+    """
+    p = clients.start(peer, script)
+    peer.accept()
+    p.expect("OSError.*The certificate validity has expired")
+    end(p)

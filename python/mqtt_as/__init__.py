@@ -103,7 +103,7 @@ async def _guard(coro, failed=None):  # No task ends unseen
     try:
         await coro
     except Exception as e:
-        if not (failed and isinstance(e, OSError)):  # Else a TLS stream broke
+        if not (failed and isinstance(e, (OSError, ValueError))):  # Else a stream broke
             sys.print_exception(e)
         if failed:
             failed(e)
