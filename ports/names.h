@@ -28,6 +28,10 @@
     METHOD(Session, receive) \
     METHOD(Session, subscribe) \
     METHOD(Session, unsent)
+#if MQTT_AS_3_1_1
+#define FUNCTIONS(FUNCTION)
+#else
 #define FUNCTIONS(FUNCTION) \
     FUNCTION(decode_properties) \
     FUNCTION(encode_properties)
+#endif
