@@ -20,6 +20,7 @@ ARCHES = {
     9: "xtensa",
     10: "xtensawin",
     11: "rv32imc",
+    12: "rv64imc",
 }
 
 _OLD = "this MicroPython is too old: install firmware 1.23 or newer"

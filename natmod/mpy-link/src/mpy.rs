@@ -56,7 +56,7 @@ pub fn write(arch: &Architecture, name: &str, image: &Image) -> Vec<u8> {
     put_uint(&mut o, 0);
     for qstr in iter::once(name).chain(image.qstrs.iter().map(String::as_str)) {
         if let Some(n) = STATIC.iter().position(|s| *s == qstr) {
-            put_uint(&mut o, FIRST_STATIC + n << 1 | 1);
+            put_uint(&mut o, ((FIRST_STATIC + n) << 1) | 1);
             continue;
         }
         put_uint(&mut o, qstr.len() << 1);

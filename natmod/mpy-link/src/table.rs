@@ -91,7 +91,8 @@ impl Architecture {
             IsaName::X86 => &isa::X86,
             IsaName::X64 => &isa::X64,
             IsaName::Arm => &isa::Arm,
-            IsaName::Riscv => &isa::Riscv,
+            IsaName::Riscv if self.word == 8 => &isa::Riscv::<64>,
+            IsaName::Riscv => &isa::Riscv::<32>,
             IsaName::Xtensa => &isa::Xtensa,
         }
     }

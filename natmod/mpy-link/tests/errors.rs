@@ -195,6 +195,31 @@ fn unsupported_symbols() {
     }
 }
 
+/// Those of both, and the word of one.
+const fn riscv(word: u32) -> [u32; 17] {
+    [
+        word,
+        elf::R_RISCV_NONE,
+        elf::R_RISCV_RELAX,
+        elf::R_RISCV_32_PCREL,
+        elf::R_RISCV_BRANCH,
+        elf::R_RISCV_JAL,
+        elf::R_RISCV_CALL,
+        elf::R_RISCV_CALL_PLT,
+        elf::R_RISCV_RVC_BRANCH,
+        elf::R_RISCV_RVC_JUMP,
+        elf::R_RISCV_PCREL_HI20,
+        elf::R_RISCV_GOT_HI20,
+        elf::R_RISCV_PCREL_LO12_I,
+        elf::R_RISCV_PCREL_LO12_S,
+        elf::R_RISCV_ADD32,
+        elf::R_RISCV_SUB32,
+        elf::R_RISCV_ALIGN,
+    ]
+}
+static RISCV32: [u32; 17] = riscv(elf::R_RISCV_32);
+static RISCV64: [u32; 17] = riscv(elf::R_RISCV_64);
+
 /// The relocation types of which each instruction set's meaning is tested in words.rs and branches.rs.
 fn known(arch: &str) -> &'static [u32] {
     match arch {
@@ -217,25 +242,8 @@ fn known(arch: &str) -> &'static [u32] {
             elf::R_386_GOT32,
             elf::R_386_GOT32X,
         ],
-        "rv32imc" => &[
-            elf::R_RISCV_NONE,
-            elf::R_RISCV_RELAX,
-            elf::R_RISCV_32,
-            elf::R_RISCV_32_PCREL,
-            elf::R_RISCV_BRANCH,
-            elf::R_RISCV_JAL,
-            elf::R_RISCV_CALL,
-            elf::R_RISCV_CALL_PLT,
-            elf::R_RISCV_RVC_BRANCH,
-            elf::R_RISCV_RVC_JUMP,
-            elf::R_RISCV_PCREL_HI20,
-            elf::R_RISCV_GOT_HI20,
-            elf::R_RISCV_PCREL_LO12_I,
-            elf::R_RISCV_PCREL_LO12_S,
-            elf::R_RISCV_ADD32,
-            elf::R_RISCV_SUB32,
-            elf::R_RISCV_ALIGN,
-        ],
+        "rv32imc" => &RISCV32,
+        "rv64imc" => &RISCV64,
         "xtensa" | "xtensawin" => &[elf::R_XTENSA_NONE, elf::R_XTENSA_32, elf::R_XTENSA_SLOT0_OP],
         _ => &[
             elf::R_ARM_NONE,

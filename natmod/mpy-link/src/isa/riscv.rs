@@ -1,18 +1,23 @@
 use super::{Isa, Kind, Misfit, fit, half, put_fit32, put_half, put_word, word};
 use object::elf::*;
 
-/// RISC-V, ELF psABI.
-pub struct Riscv;
+/// RISC-V with registers of so many bits, ELF psABI.
+pub struct Riscv<const BITS: u32>;
 
-impl Isa for Riscv {
+impl<const BITS: u32> Isa for Riscv<BITS> {
     fn machine(&self) -> object::Architecture {
-        object::Architecture::Riscv32
+        if BITS == 64 {
+            object::Architecture::Riscv64
+        } else {
+            object::Architecture::Riscv32
+        }
     }
 
     fn kind(&self, r_type: u32) -> Option<Kind> {
         Some(match r_type {
             R_RISCV_NONE | R_RISCV_RELAX => Kind::None,
-            R_RISCV_32 => Kind::Word,
+            R_RISCV_32 if BITS == 32 => Kind::Word,
+            R_RISCV_64 if BITS == 64 => Kind::Word,
             R_RISCV_BRANCH | R_RISCV_JAL | R_RISCV_CALL | R_RISCV_CALL_PLT | R_RISCV_PCREL_HI20
             | R_RISCV_RVC_BRANCH | R_RISCV_RVC_JUMP | R_RISCV_32_PCREL => Kind::Near,
             R_RISCV_GOT_HI20 => Kind::Slot,

@@ -15,7 +15,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-pub const ARCHITECTURES: [&str; 9] = [
+pub const ARCHITECTURES: [&str; 10] = [
     "x64",
     "x86",
     "armv6m",
@@ -23,6 +23,7 @@ pub const ARCHITECTURES: [&str; 9] = [
     "armv7emsp",
     "armv7emdp",
     "rv32imc",
+    "rv64imc",
     "xtensa",
     "xtensawin",
 ];
@@ -157,6 +158,7 @@ impl Made {
         let machine = match arch_name {
             "x64" => object::Architecture::X86_64,
             "rv32imc" => object::Architecture::Riscv32,
+            "rv64imc" => object::Architecture::Riscv64,
             "xtensa" | "xtensawin" => object::Architecture::Xtensa,
             "x86" => object::Architecture::I386,
             _ => object::Architecture::Arm,
