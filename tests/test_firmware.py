@@ -1,10 +1,13 @@
 """A MicroPython with the client compiled in: that nothing else is used, and what it costs a small board."""
 
 import os
+import re
+import subprocess
 import time
 
 import pytest
 from fixtures.client import end
+from fixtures.micropython import RUNNER
 
 
 @pytest.mark.firmware("x64", "x86", "rv32imc", "xtensa", "xtensawin", only=True)
@@ -22,6 +25,29 @@ def test_in_the_firmware(mp):
         print(mqtt_as.__file__, mqtt_as.Session is _mqtt_as.Session)
     """
     assert mp(script).lines == ["True", "mqtt_as/__init__.py True"]
+
+
+@pytest.fixture
+def sections(mp):
+    """Name, flags and size of those of the object file that Rust became."""
+    object_file = RUNNER.parent.parent / "build" / "runtime" / mp.arch / "obj" / "mqtt_as" / "extmod" / "module.o"
+    listing = subprocess.run(["readelf", "-SW", object_file], check=True, capture_output=True, text=True).stdout
+    return re.findall(r"^ *\[ *\d+\] (\S+) +\S+ +\w+ +\w+ +(\w+) +\w+ +(\w*) ", listing, re.M)
+
+
+@pytest.mark.firmware("rv32imc", only=True)
+def test_no_variables(sections):
+    """No place for a pointer to the heap that the collector would not see."""
+    assert any(name.startswith(".rodata") for name, _, _ in sections)
+    assert [s for s in sections if "W" in s[2] and int(s[1], 16)] == []
+
+
+@pytest.mark.firmware("xtensa", only=True)
+def test_words_in_flash(sections):
+    """Constants that stay where the ESP8266 reads words only are objects and messages, which C code reads."""
+    constants = [name for name, size, _ in sections if name.startswith(".rodata") and int(size, 16)]
+    assert ".rodata.mqtt_as_Session_open_obj" in constants
+    assert [name for name in constants if not name.endswith(("_obj", ".str1.1"))] == []
 
 
 # Seconds of traffic, half of it before the broker restarts
