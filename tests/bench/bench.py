@@ -1,262 +1,181 @@
 """Measures this client and others, in turns, against one mosquitto on this computer.
 
-Each number is the median over the rounds; every client is measured once a round, so that what else the computer does
-falls on all of them. The numbers are for this computer: compare within a run, not between runs.
-Writes the table to stdout and all there is to build/bench.json.
+Each timed number is the median over the rounds; every client is measured once a round, so that what else the computer
+does falls on all of them. They are for this computer: compare within a run, not between runs. Counted numbers do not
+depend on it. Writes tables to stdout and all there is to build/bench.json.
 """
 
 import argparse
 import json
 import os
 import platform
-import socket
 import statistics
 import subprocess
 import sys
-import threading
-import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-
-import peers
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from fixtures.broker import Broker  # noqa: E402
-from fixtures.micropython import RUNNER, Process  # noqa: E402
-from fixtures.peer import encode  # noqa: E402
-
-CLIENTS = ["mqtt_as", "umqtt", "mqtt_async"]
-PAYLOAD = bytes(100)
-TOPIC = "bench/to"
-TIMEOUT = 60  # seconds a measurement may take
+import clients  # noqa: E402
+import counted  # noqa: E402
+import curves  # noqa: E402
+import peers  # noqa: E402
+import report  # noqa: E402
 
 
+@dataclass(frozen=True)
 class Measurement:
-    """`count` messages (or seconds), or as many as take about `seconds`."""
+    """`rows`: what the numbers are that `run` gives, called with a client and the milliseconds to take. `needs`: what a
+    client must have to take part."""
 
-    def __init__(self, title, script, qos=0, tasks=1, count=None, seconds=None, higher=True, digits=0, without=()):
-        self.title, self.script, self.qos, self.tasks = title, script, qos, tasks
-        self.count, self.seconds = count, seconds
-        self.higher, self.digits, self.without = higher, digits, without
+    rows: tuple
+    run: object
+    needs: tuple = ()
 
 
-MEASUREMENTS = [
-    Measurement("received, QoS 0, messages/s", "receive", qos=0, seconds=1.5),
-    Measurement("received, QoS 1, messages/s", "receive", qos=1, seconds=1.5),
-    Measurement("published, QoS 0, messages/s", "publish", qos=0, seconds=1),
-    Measurement("published, QoS 1, 1 task, messages/s", "publish", qos=1, seconds=1.5),
-    Measurement("published, QoS 1, 10 tasks, messages/s", "publish", qos=1, tasks=10, seconds=1.5, without=["umqtt"]),
-    Measurement("echo, ms", "echo", count=100, higher=False, digits=3),
-    Measurement("heap per message received, QoS 0, bytes", "heap_receive", qos=0, count=100, higher=False),
-    Measurement("heap per message received, QoS 1, bytes", "heap_receive", qos=1, count=100, higher=False),
-    Measurement("heap per message published, QoS 0, bytes", "heap_publish", qos=0, count=100, higher=False),
-    Measurement("heap per message published, QoS 1, bytes", "heap_publish", qos=1, count=100, higher=False),
-    Measurement("heap per idle second, bytes", "idle", count=5, higher=False, without=["umqtt"]),
-    Measurement("RAM: import, construct, connect, bytes", "ram", count=1, higher=False),
+def rate(title, script, *needs, **settings):
+    def run(client, ms):
+        return clients.once(script, client, ms=ms, **settings)
+
+    return Measurement((f"{title}, messages/s", f"{title}, µs of CPU for each"), run, needs)
+
+
+def echo(client, ms):
+    return clients.once("echo", client, ms=ms, qos=0)
+
+
+def flood(client, ms):
+    return clients.once("flood", client, ms=ms, flood=True, qos=0)
+
+
+def heap_and_calls(title, count, *needs, **settings):
+    rows = "bytes of heap", "reads", "writes", "waits"
+    return Measurement(tuple(f"{title}: {row}" for row in rows), partial(count, **settings), ("heap", *needs))
+
+
+def instructions(title, script, arch, **settings):
+    run = partial(counted.instructions, script, arch=arch, **settings)
+    return Measurement((f"instructions for a message {title}, {arch}",), run, ("heap",))
+
+
+TIMED = [
+    rate("received, QoS 0", "receive", flood=True, qos=0),
+    rate("received, QoS 1", "receive", flood=True, qos=1),
+    rate("received, MQTT 5, four properties", "receive", "mqtt 5", flood=True, qos=0, v5=1),
+    rate("received through mosquitto, QoS 0", "receive", qos=0),
+    rate("received through mosquitto, QoS 1", "receive", qos=1),
+    rate("published, QoS 0", "publish", qos=0),
+    rate("published, QoS 1", "publish", qos=1),
+    rate("published, QoS 1, 40 tasks", "publish", "tasks", qos=1, tasks=40),
+    rate("published, QoS 2", "publish", "qos 2", qos=2),
+    Measurement(("echo, median, ms", "echo, 90 %, ms", "echo, 99 %, ms"), echo),
+    Measurement(
+        (
+            "flood: a 10 ms ticker is late, median, ms",
+            "flood: a 10 ms ticker is late, most, ms",
+            "flood: received, messages/s",
+            "flood: published beside, QoS 1, messages/s",
+        ),
+        flood,
+        ("asyncio",),
+    ),
+]
+COUNTED = [
+    heap_and_calls("a message received, QoS 0", counted.received, qos=0),
+    heap_and_calls("a message received, QoS 0, MSG_BYTES False", counted.received, "memoryview", qos=0, msg_bytes=0),
+    heap_and_calls("a message received, QoS 1", counted.received, qos=1),
+    heap_and_calls("a message published, QoS 0", counted.published, qos=0),
+    heap_and_calls("a message published, QoS 1", counted.published, qos=1),
+    heap_and_calls("a message published, QoS 2", counted.published, "qos 2", qos=2),
+    heap_and_calls("an idle second", counted.idle, "asyncio"),
+]
+COUNTED_LONG = [
+    *(
+        instructions(title, script, arch, qos=qos, **settings)
+        for arch in ("x64", "x86")
+        for title, script, qos, settings in (
+            ("received, QoS 0", "receive", 0, {"flood": True}),
+            ("received, QoS 1", "receive", 1, {"flood": True}),
+            ("published, QoS 0", "count_published", 0, {}),
+            ("published, QoS 1", "count_published", 1, {}),
+        )
+    ),
+    Measurement(("RAM when connected, armv6m, .mpy, bytes",), counted.ram, ("heap",)),
 ]
 
 
-class Load:
-    """The other side: packets made beforehand, many to a write, so that it is not what is measured."""
-
-    def __init__(self, broker, name="load"):
-        self.sock = socket.create_connection((broker.host, broker.port), TIMEOUT)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock.sendall(encode('10 # "MQTT" 04 02 00 00 "%s"' % name))
-        self.read(4)
-
-    def read(self, n):
-        data = b""
-        while len(data) < n:
-            part = self.sock.recv(n - len(data))
-            if not part:
-                raise RuntimeError("the broker has closed the connection of the load")
-            data += part
-        return data
-
-    @staticmethod
-    def publication(qos):
-        """The PUBLISH that is sent; with QoS 1 the packet identifier comes before the payload."""
-        return encode(f'3{qos * 2} # "{TOPIC}" {"00 00" if qos else ""} {PAYLOAD.hex(" ")}')
-
-    def send(self, count, qos, chunk=200):
-        packet = self.publication(qos)
-        if qos == 0:
-            while count:
-                n = min(chunk, count)
-                self.sock.sendall(packet * n)
-                count -= n
-            return
-        at = len(packet) - len(PAYLOAD) - 2
-        packets = [packet[:at] + pid.to_bytes(2, "big") + PAYLOAD for pid in range(1, chunk + 1)]
-        while count:
-            n = min(chunk, count)
-            self.sock.sendall(b"".join(packets[:n]))
-            self.read(4 * n)  # PUBACK
-            count -= n
-
-    def echo(self, count, warm=10):
-        """Median of the round-trip time in ms."""
-        self.sock.sendall(encode('82 # 00 01 "bench/back" 00'))
-        self.read(5)
-        out = self.publication(0)
-        times = []
-        for _ in range(warm + count):
-            started = time.perf_counter()
-            self.sock.sendall(out)
-            self.read(len(out) + 2)  # the other topic is longer by two
-            times.append(time.perf_counter() - started)
-        return statistics.median(times[warm:]) * 1e3
-
-    def close(self):
-        self.sock.close()
-
-
-class Bench:
-    def __init__(self, folder):
-        self.folder = folder
-        self.paths = {name: peers.fetch(name) for name in peers.PEERS}
-        self.counts = {}
-
-    def count(self, m, client):
-        """How many messages take about as long as wanted: from a short run."""
-        if m.count is None and (m, client) not in self.counts:
-            rate = self.once(m, client, 200)
-            self.counts[m, client] = max(200, int(rate * m.seconds))
-        return m.count or self.counts[m, client]
-
-    def once(self, m, client, count):
-        # queues without bounds: none of what the load sends may be dropped
-        broker = Broker(self.folder, "set_tcp_nodelay true", "max_queued_messages 0").start()
-        env = {**os.environ, "MP_BUILD": "0", "MICROPYPATH": f"{HERE / 'device'}:{self.paths.get(client, '')}"}
-        script = HERE / "device" / "measure.py"
-        # room for all garbage of a run: collections are part of rates, but of no heap measurement
-        heap = "256m" if m.script.startswith(("heap", "idle")) else "2m"
-        command = [
-            RUNNER,
-            "x64",
-            "-X",
-            f"heapsize={heap}",
-            script,
-            client,
-            m.script,
-            broker.host,
-            broker.port,
-            count,
-            m.qos,
-            m.tasks,
-        ]
-        process = Process([str(c) for c in command], env, self.folder)
-        try:
-            if m.script in ("receive", "heap_receive", "echo"):
-                process.expect("^ready$", TIMEOUT)
-                load = Load(broker)
-                if m.script == "echo":
-                    return load.echo(count)
-                load.send(count + (100 if m.script == "heap_receive" else 0), m.qos)
-            return float(process.expect(r"^result (\S+)$", TIMEOUT)[1])
-        finally:
-            process.kill()
-            broker.kill()
-
-    def measure(self, m, client):
-        return self.once(m, client, self.count(m, client))
-
-
-def ceiling(bench, count=50_000):
-    """Messages a second the broker hands to a reader that only counts bytes: what no client can exceed."""
-    broker = Broker(bench.folder, "set_tcp_nodelay true", "max_queued_messages 0").start()
-    try:
-        reader, load = Load(broker, "reader"), Load(broker)
-        reader.sock.sendall(encode(f'82 # 00 01 "{TOPIC}" 00'))
-        reader.read(5)
-        sender = threading.Thread(target=load.send, args=(count, 0))
-        sender.start()
-        left = count * len(load.publication(0))
-        left -= len(reader.sock.recv(1))
-        started = time.perf_counter()
-        while left:
-            left -= len(reader.sock.recv(1 << 16))
-        elapsed = time.perf_counter() - started
-        sender.join()
-        return count / elapsed
-    finally:
-        broker.kill()
-
-
-def run(bench, measurements, clients, rounds):
-    values = {}
+def run(measurements, rounds, ms):
+    """Values by row and client's title, one for each round; None where it failed."""
+    values = {row: {} for m in measurements for row in m.rows}
     for m in measurements:
-        taking_part = [c for c in clients if c not in m.without]
+        taking_part = [c for c in clients.CLIENTS if set(m.needs) <= set(c.has)]
         for n in range(rounds):
             for client in taking_part[n % len(taking_part) :] + taking_part[: n % len(taking_part)]:
                 try:
-                    value = bench.measure(m, client)
-                except AssertionError as e:
-                    print(f"{client}: {m.title}: {e}", file=sys.stderr)
-                    value = None
-                values.setdefault((m, client), []).append(value)
-        print(f"  {m.title}", file=sys.stderr)
+                    numbers = m.run(client, ms)
+                except (AssertionError, OSError) as e:
+                    print(f"{client.title}: {m.rows[0]}: {e}", file=sys.stderr)
+                    numbers = [None] * len(m.rows)
+                for row, number in zip(m.rows, numbers):
+                    values[row].setdefault(client.title, []).append(number)
+        print(f"  {m.rows[0]}", file=sys.stderr)
     return values
 
 
-def median(values):
-    return statistics.median(values) if values and None not in values else None
-
-
-def table(measurements, clients, values):
-    """Lines of text; beside each other client's number how many times better (x) ours, the first, is."""
-    lines = [f"{'':42}" + "".join(f"{c:>22}" for c in clients)]
-    for m in measurements:
-        line = f"{m.title:42}"
-        ours = median(values.get((m, clients[0])))
-        for client in clients:
-            value = median(values.get((m, client)))
-            cell = "-" if value is None else f"{value:,.{m.digits}f}"
-            if client != clients[0] and value is not None and ours is not None:
-                a, b = (ours, value) if m.higher else (value, ours)
-                cell += f" ({a / b:.1f}x)" if b else " (-)" if not a else " (inf)"
-            line += f"{cell:>22}"
-        lines.append(line)
-    return lines
+def versions():
+    python = "import sys; print(sys.version)"
+    runtime = ROOT / "build" / "runtime" / "x64" / "micropython"
+    return {
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "runtime": subprocess.run([runtime, "-c", python], capture_output=True, text=True).stdout.strip(),
+        "load": os.getloadavg()[0],
+    }
 
 
 def main():
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one round")
-    parser.add_argument("--client", action="append", choices=CLIENTS, help="these only")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a first look: one short round, x64 only")
+    parser.add_argument("--client", action="append", metavar="TEXT", help="only clients whose title contains it")
     parser.add_argument("--measure", action="append", metavar="TEXT", help="only measurements whose title contains it")
+    parser.add_argument("--docs", action="store_true", help="put tables and pictures into docs/")
+    parser.add_argument("--again", action="store_true", help="measure nothing: show the last run once more")
     options = parser.parse_args()
-    clients = options.client or CLIENTS
-    measurements = [m for m in MEASUREMENTS if not options.measure or any(t in m.title for t in options.measure)]
-    if not measurements or options.rounds < 1:
+    file = ROOT / "build" / "bench.json"
+    if options.again:
+        found = json.loads(file.read_text())
+    else:
+        found = measure(options, parser)
+        file.write_text(json.dumps(found, indent=1) + "\n")
+    report.show(found)
+    if options.docs:
+        report.write(found, ROOT / "docs")
+    return any(None in v for row in found["values"].values() for v in row.values())
+
+
+def measure(options, parser):
+    if options.client:
+        clients.CLIENTS[:] = [c for c in clients.CLIENTS if any(t in c.title for t in options.client)]
+    timed, counts = TIMED, COUNTED if options.quick else COUNTED + COUNTED_LONG
+    if options.measure:
+        timed, counts = ([m for m in ms if any(t in r for t in options.measure for r in m.rows)] for ms in (timed, counts))
+    if not clients.CLIENTS or not timed and not counts or options.rounds < 1:
         parser.error("there is nothing to measure")
-    rounds = 1 if options.quick else options.rounds
-    bench = Bench(ROOT / "build" / "bench")
-    most = statistics.median(ceiling(bench) for _ in range(rounds))
-    values = run(bench, measurements, clients, rounds)
-    runtime = subprocess.run(
-        [RUNNER, "x64", "-c", "import sys; print(sys.version)"], capture_output=True, text=True
-    ).stdout.strip()
-    print(f"{platform.platform()}, {os.cpu_count()} cores; {runtime}; payload {len(PAYLOAD)} bytes; medians")
-    print(f"(number of times {clients[0]} is better)\n")
-    print(*table(measurements, clients, values), sep="\n")
-    print(f"\nThe broker hands {most:,.0f} QoS 0 messages/s to a reader that only counts bytes.")
-    report = {
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "runtime": runtime,
-        "payload": len(PAYLOAD),
-        "ceiling": most,
-        "results": [
-            {"measurement": m.title, "client": c, "median": median(v), "values": v, "count": m.count or "by time"}
-            for (m, c), v in values.items()
-        ],
+    clients.BUILD.mkdir(parents=True, exist_ok=True)
+    peers.compile_c()
+    rounds, ms = (1, 150) if options.quick else (options.rounds, 400)
+    found = {**versions(), "clients": [c.title for c in clients.CLIENTS], "rounds": rounds}
+    found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms)}
+    found["medians"] = {
+        row: {client: None if None in v else statistics.median(v) for client, v in of.items()}
+        for row, of in found["values"].items()
     }
-    (ROOT / "build" / "bench.json").write_text(json.dumps(report, indent=1) + "\n")
-    return any(None in v for v in values.values())
+    found["curves"] = {} if options.measure or options.client else curves.measure(options.quick)
+    return found
 
 
 if __name__ == "__main__":

@@ -1,29 +1,35 @@
-# MicroPython: one measurement of one client. Arguments: adapter, measurement, host, port, count, QoS, tasks.
-# Prints "ready" when the other side is to send, and in the end "result" and the number.
+# MicroPython: one measurement of one client. Arguments: adapter, measurement, host, port, settings ("qos=1 ms=500").
+# Prints "ready" when the other side is to send, "begin" and "end" around what is counted from outside, and "result" with
+# numbers.
 import asyncio
 import gc
 import sys
 from time import ticks_diff, ticks_us
 
-_, adapter, measurement, host, port, count, qos, tasks = sys.argv
-port, count, qos, tasks = int(port), int(count), int(qos), int(tasks)
+_, adapter, measurement, host, port, words = sys.argv
+settings = {key: int(value) for key, value in (word.split("=") for word in words.split())}
+qos = settings.get("qos", 0)
+count = settings.get("count", 0)  # Messages to measure
+duration = settings.get("ms", 0) * 1000
+tasks = settings.get("tasks", 1)
 TOPIC = "bench/to"
 ECHO = "bench/back"
-MESSAGE = bytes(100)
-WARM = 20  # Messages before memory is measured: first-time allocations are not per message
+MESSAGE = bytes(settings.get("size", 100))
+WARM = 20  # Messages before something is counted: first-time allocations are not per message
 
 
-def ready():
-    print("ready")
-
-
-def result(value):
-    print("result", value)
+def result(*values):
+    print("result", *values)
     sys.exit()  # No goodbye: some clients take seconds for it
 
 
-def new_client(on_message=None):
-    return __import__("adapt_" + adapter).Client(host, port, on_message)
+def cpu():  # Nanoseconds that this process has had a processor
+    with open("/proc/self/schedstat") as f:
+        return int(f.read().split()[0])
+
+
+def new_client(on_message=None, name="bench"):
+    return __import__("adapt_" + adapter).Client(host, int(port), name, on_message, settings)
 
 
 async def start(on_message=None):
@@ -32,58 +38,96 @@ async def start(on_message=None):
     return client
 
 
-# Messages a second, from the first to the last
-async def receive():
-    n = started = ended = 0
-    done = asyncio.Event()
-
-    def on_message(message):
-        nonlocal n, started, ended
-        if n == 0:
-            started = ticks_us()
-        n += 1
-        if n == count:
-            ended = ticks_us()
-            done.set()
-
+async def subscribed(on_message):
     client = await start(on_message)
     await client.subscribe(TOPIC, qos)
-    ready()
+    return client
+
+
+class Rate:
+    # result(): messages a second, and microseconds of processor time for each
+    def __init__(self):
+        self.used = cpu()
+        self.started = ticks_us()
+
+    def over(self):
+        return ticks_diff(ticks_us(), self.started) >= duration
+
+    def result(self, n):
+        elapsed = ticks_diff(ticks_us(), self.started)
+        result(n * 1e6 / elapsed, (cpu() - self.used) / 1e3 / n)
+
+
+# The rate over the time given; or just as many messages as `count` says
+async def receive():
+    n = since = 0
+    until = count or 100
+    rate = None
+    done = asyncio.Event()
+
+    def on_message(topic, message, retained=None, more=None):
+        nonlocal n
+        n += 1
+        if n >= until:
+            look()
+
+    def look():
+        nonlocal rate, since, until
+        if count:
+            done.set()
+            result(n)
+        if rate is None:
+            rate = Rate()
+            since = n
+        elif rate.over():
+            done.set()
+            rate.result(n - since)
+        until = n + max(1, min(500, n // 4))
+
+    client = await subscribed(on_message)
+    print("ready")
     await client.wait(done)
-    return (count - 1) * 1e6 / ticks_diff(ended, started)
 
 
-# Messages a second, each task waiting for one before it publishes the next
+# The rate of publishing, each task waiting for one message before the next
 async def publish():
     client = await start()
+    n = 0
+    for _ in range(WARM if qos == 0 or tasks > 1 else 1):
+        await client.publish(TOPIC, MESSAGE, qos)
 
-    async def one(n):
-        for _ in range(n):
+    async def one():
+        nonlocal n
+        while not rate.over():
             await client.publish(TOPIC, MESSAGE, qos)
+            n += 1
 
-    started = ticks_us()
-    await asyncio.gather(*(one(count // tasks) for _ in range(tasks)))
-    return count // tasks * tasks * 1e6 / ticks_diff(ticks_us(), started)
+    rate = Rate()
+    if tasks == 1:
+        await one()
+    else:
+        await asyncio.gather(*(one() for _ in range(tasks)))
+    rate.result(n)
 
 
 # Sends back each message; the other side takes the time
 async def echo():
-    if adapter == "umqtt":
-        client = await start(lambda message: client.client.publish(ECHO, message))
-        await client.subscribe(TOPIC, 0)
-        ready()
-        await client.wait(asyncio.Event())
     came = asyncio.Event()
     last = None
 
-    def on_message(message):
+    def on_message(topic, message, retained=None, more=None):
         nonlocal last
         last = message
         came.set()
 
-    client = await start(on_message)
-    await client.subscribe(TOPIC, 0)
-    ready()
+    def on_message_at_once(topic, message, retained=None, more=None):
+        client.publish_now(ECHO, message)
+
+    blocking = hasattr(new_client(), "publish_now")
+    client = await subscribed(on_message_at_once if blocking else on_message)
+    print("ready")
+    if blocking:
+        await client.wait(asyncio.Event())
     while True:
         await came.wait()
         came.clear()
@@ -91,62 +135,145 @@ async def echo():
 
 
 # Bytes of heap a received message takes, the client's and its arguments to the application
-async def heap_receive():
+async def count_received():
     n = before = after = 0
     done = asyncio.Event()
 
-    def on_message(message):
+    def on_message(topic, message, retained=None, more=None):
         nonlocal n, before, after
         n += 1
         if n == WARM:
+            print("begin")
             before = gc.mem_alloc()
         elif n == WARM + count:
             after = gc.mem_alloc()
+            print("end")
             done.set()
+            result((after - before) / count)
 
-    client = await start(on_message)
-    await client.subscribe(TOPIC, qos)
+    client = await subscribed(on_message)
     gc.collect()
     gc.disable()
-    ready()
+    print("ready")
     await client.wait(done)
-    return (after - before) / count
 
 
 # Bytes of heap a published message takes
-async def heap_publish():
+async def count_published():
     client = await start()
     for _ in range(WARM):
         await client.publish(TOPIC, MESSAGE, qos)
     gc.collect()
     gc.disable()
+    print("begin")
     before = gc.mem_alloc()
     for _ in range(count):
         await client.publish(TOPIC, MESSAGE, qos)
-    return (gc.mem_alloc() - before) / count
+    after = gc.mem_alloc()
+    print("end")
+    result((after - before) / count)
 
 
 # Bytes of heap a second takes in which nothing happens
 async def idle():
-    client = await start(lambda message: None)
-    await client.subscribe(TOPIC, 0)
+    client = await subscribed(lambda *_: None)
     await asyncio.sleep(1)
     gc.collect()
     gc.disable()
+    print("begin")
     before = gc.mem_alloc()
-    await asyncio.sleep(count)
-    return (gc.mem_alloc() - before) / count
+    await asyncio.sleep_ms(duration // 1000)
+    after = gc.mem_alloc()
+    print("end")
+    result((after - before) * 1e6 / duration, client and 0)
 
 
-# Bytes of heap that import, construction and connection have taken for good. asyncio is there before.
+# Bytes of heap that import, construction and connection have taken for good. asyncio is there before; the adapter is
+# loaded once more to know what is its own.
 async def ram():
     await asyncio.sleep(0)
     gc.collect()
     before = gc.mem_alloc()
-    client = await start(lambda message: None)
-    await client.subscribe(TOPIC, 0)
+    client = await subscribed(lambda *_: None)
     gc.collect()
-    return gc.mem_alloc() - before
+    taken = gc.mem_alloc() - before
+    del sys.modules["adapt_" + adapter]
+    again = __import__("adapt_" + adapter)
+    gc.collect()
+    result(2 * taken + before - gc.mem_alloc(), client and again and 0)
 
 
-result(asyncio.run(globals()[measurement]()))
+# A ticker of 10 ms and a publisher beside a flood: how late the ticker is in the middle and at worst (ms), messages
+# received and published a second
+async def flood():
+    received = published = 0
+    late = []
+
+    def on_message(topic, message, retained=None, more=None):
+        nonlocal received
+        received += 1
+
+    async def publisher():
+        nonlocal published
+        while True:
+            await client.publish(ECHO, MESSAGE, 1)
+            published += 1
+
+    client = await subscribed(on_message)
+    print("ready")
+    while received < 1000:
+        await asyncio.sleep_ms(1)
+    received = 0
+    asyncio.create_task(publisher())
+    started = ticks_us()
+    while ticks_diff(ticks_us(), started) < duration:
+        due = ticks_us() + 10_000
+        await asyncio.sleep_ms(10)
+        late.append(ticks_diff(ticks_us(), due))
+    seconds = ticks_diff(ticks_us(), started) / 1e6
+    late.sort()
+    result(late[len(late) // 2] / 1000, late[-1] / 1000, received / seconds, published / seconds)
+
+
+# Many clients in this process, each publishing to itself, one message at a time: messages a second in all, bytes of heap
+# for each client
+async def fleet():
+    n = 0
+    members = []
+
+    def member(number):
+        came = asyncio.Event()
+        topic = "bench/%d" % number
+
+        async def run():
+            nonlocal n
+            while ticks_diff(ticks_us(), started) < duration:
+                await client.publish(topic, MESSAGE, qos)
+                await came.wait()
+                came.clear()
+                n += 1
+
+        client = new_client(lambda *_: came.set(), "bench%d" % number)
+        return client, topic, run
+
+    async def join(number):
+        members.append(member(number))
+        client, topic, _ = members[-1]
+        await client.connect()
+        await client.subscribe(topic, qos)
+
+    await join(0)
+    gc.collect()
+    before = gc.mem_alloc()
+    for number in range(1, tasks):
+        await join(number)
+    gc.collect()
+    each = (gc.mem_alloc() - before) / max(1, tasks - 1)
+    started = ticks_us()
+    used = cpu()
+    await asyncio.gather(*(run() for _, _, run in members))
+    seconds = ticks_diff(ticks_us(), started) / 1e6
+    result(n / seconds, (cpu() - used) / 1e3 / n, each)
+
+
+asyncio.run(globals()[measurement]())

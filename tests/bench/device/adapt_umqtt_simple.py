@@ -3,9 +3,10 @@ from umqtt.simple import MQTTClient
 
 
 class Client:
-    def __init__(self, host, port, on_message):
-        self.client = MQTTClient("bench", host, port)
-        self.client.set_callback(lambda topic, message: on_message(message))
+    def __init__(self, host, port, name, on_message, settings):
+        self.client = MQTTClient(name, host, port)
+        self.client.set_callback(on_message)
+        self.publish_now = self.client.publish
 
     async def connect(self):
         self.client.connect()
