@@ -12,6 +12,7 @@ import platform
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,7 @@ COUNTED = [
     heap_and_calls("a message published, QoS 2", counted.published, "qos 2", qos=2),
     heap_and_calls("an idle second", counted.idle, "asyncio"),
 ]
-COUNTED_LONG = [
+COUNTED_SLOWLY = [
     *(
         instructions(title, script, arch, qos=qos, **settings)
         for arch in ("x64", "x86")
@@ -107,20 +108,25 @@ COUNTED_LONG = [
 ]
 
 
-def run(measurements, rounds, ms):
-    """Values by row and client's title, one for each round; None where it failed."""
+def attempt(m, ms, client):
+    try:
+        return m.run(client, ms)
+    except (AssertionError, OSError) as e:
+        print(f"{client.title}: {m.rows[0]}: {e}", file=sys.stderr)
+        return [None] * len(m.rows)
+
+
+def run(measurements, rounds, ms, at_once=1):
+    """Values by row and client's title, one for each round; None where it failed. `at_once`: clients."""
     values = {row: {} for m in measurements for row in m.rows}
     for m in measurements:
         taking_part = [c for c in clients.CLIENTS if set(m.needs) <= set(c.has)]
         for n in range(rounds):
-            for client in taking_part[n % len(taking_part) :] + taking_part[: n % len(taking_part)]:
-                try:
-                    numbers = m.run(client, ms)
-                except (AssertionError, OSError) as e:
-                    print(f"{client.title}: {m.rows[0]}: {e}", file=sys.stderr)
-                    numbers = [None] * len(m.rows)
-                for row, number in zip(m.rows, numbers):
-                    values[row].setdefault(client.title, []).append(number)
+            turn = taking_part[n % len(taking_part) :] + taking_part[: n % len(taking_part)]
+            with ThreadPoolExecutor(at_once) as pool:
+                for client, numbers in zip(turn, pool.map(partial(attempt, m, ms), turn)):
+                    for row, number in zip(m.rows, numbers):
+                        values[row].setdefault(client.title, []).append(number)
         print(f"  {m.rows[0]}", file=sys.stderr)
     return values
 
@@ -160,16 +166,18 @@ def main():
 def measure(options, parser):
     if options.client:
         clients.CLIENTS[:] = [c for c in clients.CLIENTS if any(t in c.title for t in options.client)]
-    timed, counts = TIMED, COUNTED if options.quick else COUNTED + COUNTED_LONG
-    if options.measure:
-        timed, counts = ([m for m in ms if any(t in r for t in options.measure for r in m.rows)] for ms in (timed, counts))
-    if not clients.CLIENTS or not timed and not counts or options.rounds < 1:
+    wanted = options.measure or [""]
+    timed, counts, slow = (
+        [m for m in group if any(t in row for t in wanted for row in m.rows)]
+        for group in (TIMED, COUNTED, [] if options.quick else COUNTED_SLOWLY)
+    )
+    if not clients.CLIENTS or not timed + counts + slow or options.rounds < 1:
         parser.error("there is nothing to measure")
     clients.BUILD.mkdir(parents=True, exist_ok=True)
     peers.compile_c()
-    rounds, ms = (1, 150) if options.quick else (options.rounds, 400)
+    rounds, ms = (1, 150) if options.quick else (options.rounds, 300)
     found = {**versions(), "clients": [c.title for c in clients.CLIENTS], "rounds": rounds}
-    found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms)}
+    found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms), **run(slow, 1, ms, os.cpu_count())}
     found["medians"] = {
         row: {client: None if None in v else statistics.median(v) for client, v in of.items()}
         for row, of in found["values"].items()

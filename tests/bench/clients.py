@@ -63,7 +63,7 @@ def once(script, client, *, flood=False, wrapper=(), arch="x64", heap="4m", mpy=
     count = settings.get("count")
     command, env = client.command(arch, heap, mpy)
     words = " ".join(f"{key}={value}" for key, value in settings.items())
-    broker = Flood() if flood else Broker(BUILD, *BROKER).start()
+    broker = Flood() if flood else Broker(BUILD / f"broker{threading.get_ident()}", *BROKER).start()
     process = Process([str(c) for c in [*wrapper, *command, script, broker.host, broker.port, words]], env, BUILD)
     ended = threading.Event()
     try:

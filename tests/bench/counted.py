@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import threading
 import time
 
 import peers
@@ -59,11 +60,11 @@ def idle(client, _, seconds=5):
     return heap_and_calls("idle", client, seconds, ms=seconds * 1000)
 
 
-def instructions(script, client, _, arch="x64", few=100, more=600, **settings):
+def instructions(script, client, _, arch="x64", few=10, more=110, **settings):
     """For each message; what start and end cost cancels out."""
     totals = []
     for count in (few, more):
-        log = BUILD / "callgrind.log"
+        log = BUILD / f"callgrind.{threading.get_ident()}"
         wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
         once(script, client, wrapper=wrapper, arch=arch, heap="16m", count=count, **settings)
         totals.append(int(re.search(r"Collected : (\d+)", log.read_text())[1]))
