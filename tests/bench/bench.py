@@ -104,7 +104,7 @@ COUNTED_SLOWLY = [
             ("published, QoS 1", "count_published", 1, {}),
         )
     ),
-    Measurement(("RAM when connected, armv6m, .mpy, bytes",), counted.ram, ("heap",)),
+    Measurement(("RAM when connected, 32 bit, bytes",), counted.ram, ("heap",)),
 ]
 
 
@@ -177,6 +177,7 @@ def measure(options, parser):
     peers.compile_c()
     rounds, ms = (1, 150) if options.quick else (options.rounds, 300)
     found = {**versions(), "clients": [c.title for c in clients.CLIENTS], "rounds": rounds}
+    found["ours"] = [c.title for c in clients.CLIENTS if c.name == "mqtt_as"]
     found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms), **run(slow, 1, ms, os.cpu_count())}
     found["medians"] = {
         row: {client: None if None in v else statistics.median(v) for client, v in of.items()}

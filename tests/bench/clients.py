@@ -28,24 +28,31 @@ class Client:
     name: str
     has: tuple = ()
     settings: dict = field(default_factory=dict, hash=False)
+    firmware: bool = False  # compiled in
 
     def command(self, arch="x64", heap="4m", mpy=False):
         """What runs it, and its environment. `mpy`: a folder of compiled files to take instead."""
         if self.name == "libmosquitto":
             return [peers.FOLDER / "libmosquitto"], os.environ
-        folders = [mpy or HERE / "device"]
-        if not mpy:
-            folders += [ROOT / "python" if self.name == "mqtt_as" else peers.fetch(self.name)]
-        folders += [ROOT / "build" / "natmod" / arch, ".frozen"]
+        folders = [mpy] if mpy else [HERE / "device", *self.files()]
+        folders += [".frozen"] if self.firmware else [ROOT / "build" / "natmod" / arch, ".frozen"]
         script = ["-m", "measure"] if mpy else [HERE / "device" / "measure.py"]
-        command = [ROOT / "build" / "runtime" / arch / "micropython", "-X", f"heapsize={heap}", *script, self.name]
+        runtime = ROOT / "build" / "runtime" / (arch + "+firmware" * self.firmware) / "micropython"
+        command = [runtime, "-X", f"heapsize={heap}", *script, self.name]
         return command, {**os.environ, "MICROPYPATH": ":".join(map(str, folders))}
+
+    def files(self):
+        """The folder of its Python files, if it has some."""
+        if self.firmware:
+            return []
+        return [ROOT / "python" if self.name == "mqtt_as" else peers.fetch(self.name)]
 
 
 OURS = ("mqtt 5", "qos 2", "tasks", "asyncio", "heap", "memoryview")
 CLIENTS = [
     Client("mqtt_as, native", "mqtt_as", OURS),
-    Client("with IBUFSIZE 4096", "mqtt_as", OURS, {"ibufsize": 4096}),
+    Client("IBUFSIZE 4096", "mqtt_as", OURS, {"ibufsize": 4096}),
+    Client("in firmware", "mqtt_as", OURS, firmware=True),
     Client("umqtt.simple", "umqtt_simple", ("heap",)),
     Client("umqtt.simple2", "umqtt_simple2", ("heap",)),
     Client("umqtt.robust2", "umqtt_robust2", ("heap",)),

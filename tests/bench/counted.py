@@ -73,9 +73,9 @@ def instructions(script, client, _, arch="x64", few=10, more=110, **settings):
 
 def compiled(client):
     """A folder with the client's files and the device's as .mpy."""
-    folder = BUILD / "mpy" / client.name
+    folder = BUILD / "mpy" / client.title
     shutil.rmtree(folder, ignore_errors=True)
-    for source in (HERE / "device", ROOT / "python" if client.name == "mqtt_as" else peers.fetch(client.name)):
+    for source in (HERE / "device", *client.files()):
         for file in source.rglob("*.py"):
             target = (folder / file.relative_to(source)).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +83,10 @@ def compiled(client):
     return folder
 
 
-def ram(client, _, arch="armv6m"):
-    """Bytes of heap once connected, with the native module, which this port keeps elsewhere."""
-    numbers = once("ram", client, arch=arch, heap="1m", mpy=compiled(client))
-    native = (ROOT / "build" / "natmod" / arch / "_mqtt_as.mpy").stat().st_size if client.name == "mqtt_as" else 0
-    return [numbers[0] + native]
+def ram(client, _):
+    """Bytes of heap once connected, and the native module, which this port keeps elsewhere."""
+    arch = "x86" if client.firmware else "armv6m"
+    native = 0
+    if client.name == "mqtt_as" and not client.firmware:
+        native = (ROOT / "build" / "natmod" / arch / "_mqtt_as.mpy").stat().st_size
+    return [native + once("ram", client, arch=arch, heap="1m", mpy=compiled(client))[0]]

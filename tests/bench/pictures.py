@@ -1,0 +1,107 @@
+"""Pictures of the numbers, SVG, the same for the same numbers."""
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+matplotlib.rcParams.update(
+    {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+)
+OURS, OTHERS = "#1f6f8b", "#b8b8b8"
+
+
+def save(figure, folder, name):
+    figure.tight_layout()
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+
+
+def bars(found, folder, name, rows, log=True):
+    """For each of `rows` (row of the table, title, format) one panel with a bar for each client."""
+    figure, axes = plt.subplots(1, len(rows), figsize=(3.3 * len(rows) + 1, 2.6), sharey=True, squeeze=False)
+    titles = found["clients"][::-1]
+    for axis, (row, title, form) in zip(axes[0], rows):
+        of = found["medians"].get(row, {})
+        values = [of.get(t) for t in titles]
+        colours = [OURS if t in found["ours"] else OTHERS for t in titles]
+        axis.barh(titles, [v or 0 for v in values], color=colours, log=log)
+        top = max((v for v in values if v), default=1)
+        axis.set_xlim(right=top * (30 if log else 1.3))
+        for at, value in enumerate(values):
+            if value is not None:
+                axis.annotate(format(value, form), (value, at), (3, 0), textcoords="offset points", va="center")
+        axis.set_title(title, fontsize=9)
+        axis.tick_params(axis="x", labelsize=7)
+    save(figure, folder, name)
+
+
+def latency(found, folder):
+    figure, axis = plt.subplots(figsize=(7, 2.8))
+    for at, title in enumerate(found["clients"][::-1]):
+        parts = [found["medians"].get(f"echo, {part}, ms", {}).get(title) for part in ("median", "90 %", "99 %")]
+        if None not in parts:
+            colour = OURS if title in found["ours"] else "#707070"
+            axis.plot([parts[0], parts[2]], [at, at], color=colour, lw=1)
+            for value, marker in zip(parts, "o|d"):
+                axis.plot([value], [at], marker, color=colour, ms=6)
+    axis.set_yticks(range(len(found["clients"])), found["clients"][::-1])
+    axis.set_xscale("log")
+    axis.set_xlabel("echo through mosquitto, ms: median (circle), 90 % (stroke), 99 % (diamond)")
+    save(figure, folder, "latency")
+
+
+def curve(axis, points, column, title, xlabel, scale=1.0, **how):
+    axis.plot([p[0] for p in points], [p[column] * scale for p in points], "o-", ms=3, **how)
+    axis.set_xscale("log")
+    axis.set_title(title, fontsize=9)
+    axis.set_xlabel(xlabel, fontsize=8)
+    axis.set_ylim(bottom=0)
+
+
+def scale(found, folder):
+    curves = found["curves"]
+    figure, axes = plt.subplots(2, 3, figsize=(10, 5))
+    ((rate, cpu, ram), (received, published, topics)) = axes
+    fleet = curves["fleet, by clients"]
+    curve(rate, fleet, 1, "QoS 1 to itself, messages/s in all", "clients in one process", color=OURS)
+    curve(cpu, fleet, 2, "the same, µs of CPU for a message", "clients in one process", color=OURS)
+    curve(ram, fleet[1:], 3, "bytes of heap for a client", "clients in one process", color=OURS)
+    curve(received, curves["received, by size"], 2, "received, QoS 0, µs of CPU", "bytes of payload", color=OURS)
+    received.set_yscale("log")
+    curve(published, curves["published at QoS 1, by tasks"], 1, "published, QoS 1, messages/s", "tasks", color=OURS)
+    curve(topics, curves["received, by topics"], 2, "received, QoS 0, µs of CPU", "topics in turn", color=OURS)
+    save(figure, folder, "scale")
+
+
+def codec(found, folder):
+    points = found["curves"]["codec, by size"]
+    points = [[max(p[0], 0.5), *p[1:]] for p in points]  # 0 is not on the axis
+    figure, axis = plt.subplots(figsize=(5, 2.8))
+    curve(axis, points, 1, "", "bytes of payload", 1e-6, color=OURS, label="taken from the buffer")
+    curve(axis, points, 2, "packets a second in Rust alone, millions", "bytes of payload", 1e-6, color="#c0504d", label="and copied")
+    axis.set_yscale("log")
+    axis.set_ylim(bottom=None)
+    axis.legend(frameon=False, fontsize=8)
+    save(figure, folder, "codec")
+
+
+def draw(found, folder):
+    folder.mkdir(exist_ok=True)
+    rates = (
+        ("received, QoS 0, messages/s", "received, QoS 0, messages/s", ",.0f"),
+        ("published, QoS 0, messages/s", "published, QoS 0, messages/s", ",.0f"),
+        ("published, QoS 1, messages/s", "published, QoS 1, messages/s", ",.0f"),
+    )
+    bars(found, folder, "rates", rates)
+    latency(found, folder)
+    garbage = (
+        ("a message received, QoS 0: bytes of heap", "bytes of heap for a message received", ",.0f"),
+        ("a message published, QoS 0: bytes of heap", "published, QoS 0", ",.0f"),
+        ("a message published, QoS 1: bytes of heap", "published, QoS 1", ",.0f"),
+    )
+    bars(found, folder, "bytes", garbage)
+    bars(found, folder, "ram", [("RAM when connected, 32 bit, bytes", "RAM when connected, 32 bit, bytes", ",.0f")], log=False)
+    if found["curves"]:
+        scale(found, folder)
+        codec(found, folder)
