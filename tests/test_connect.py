@@ -1,6 +1,7 @@
 """Connecting: CONNECT, CONNACK and its refusals, the configuration, keep alive."""
 
 import socket
+import sys
 import time
 
 import pytest
@@ -70,6 +71,39 @@ def test_connect_is_one_write(clients, peer):
     c.send("20 02 00 00")
     p.expect("connected")
     end(p)
+
+
+def test_packets_do_not_wait_for_those_before(clients, peer):
+    """The peer acknowledges late, as peers do: each packet is a segment of its own all the same (TCP_NODELAY)."""
+    script = """
+        async def main(client):
+            await client.connect()
+            for _ in range(10):
+                await client.publish("t", "m")
+            print("done")
+            await told()
+    """
+    p = clients.start(peer, script)
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("done")
+    for _ in range(10):
+        c.expect('30 # "t" \'m\'')
+    info = c.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    assert int.from_bytes(info[152:156], sys.byteorder) == 11  # tcpi_data_segs_in: CONNECT came before
+    end(p)
+
+
+def test_a_port_without_options_of_tcp(mp):
+    script = """
+        import mqtt_as
+        class Socket:
+            def setsockopt(self, *args):
+                print(args)
+                raise OSError(92)
+        mqtt_as._undelayed(Socket())
+    """
+    assert mp(script).lines == ["(6, 1, 1)"]
 
 
 def test_clean_init_discards_the_session_first(clients, peer):

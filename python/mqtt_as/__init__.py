@@ -125,6 +125,14 @@ def _refusal(reason, props=None):
     return MQTTException("refused by the broker: 0x%02x" % reason + _why(props), reason, props)
 
 
+# A packet does not wait until the one before is acknowledged, which takes 40 ms
+def _undelayed(sock):
+    try:
+        sock.setsockopt(6, getattr(socket, "TCP_NODELAY", 1), 1)  # IPPROTO_TCP
+    except OSError:  # Not every port has it
+        pass
+
+
 def _begin_connect(sock, address):
     try:
         sock.connect(address)
@@ -302,6 +310,7 @@ class MQTT_base:
             sock = socket.socket(*ai[:3])
             try:
                 sock.setblocking(False)
+                _undelayed(sock)
                 _begin_connect(sock, ai[-1])
                 await asyncio.wait_for_ms(_writable(sock), self._response_ms)
                 if i + 1 < len(addresses):  # Refused? The last one shows on writing
