@@ -178,7 +178,7 @@ def measure(options, parser):
     rounds, ms = (1, 150) if options.quick else (options.rounds, 300)
     found = {**versions(), "clients": [c.title for c in clients.CLIENTS], "rounds": rounds}
     found["ours"] = [c.title for c in clients.CLIENTS if c.name == "mqtt_as"]
-    found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms), **run(slow, 1, ms, os.cpu_count())}
+    found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms, 4), **run(slow, 1, ms, os.cpu_count())}
     found["medians"] = {
         row: {client: None if None in v else statistics.median(v) for client, v in of.items()}
         for row, of in found["values"].items()

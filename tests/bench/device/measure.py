@@ -229,7 +229,7 @@ async def flood():
     while ticks_diff(ticks_us(), started) < duration:
         due = ticks_us() + 10_000
         await asyncio.sleep_ms(10)
-        late.append(ticks_diff(ticks_us(), due))
+        late.append(max(0, ticks_diff(ticks_us(), due)))
     seconds = ticks_diff(ticks_us(), started) / 1e6
     late.sort()
     result(late[len(late) // 2] / 1000, late[-1] / 1000, received / seconds, published / seconds)
