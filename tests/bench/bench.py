@@ -25,6 +25,7 @@ import counted  # noqa: E402
 import curves  # noqa: E402
 import peers  # noqa: E402
 import report  # noqa: E402
+from fixtures.broker import find_mosquitto  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ COUNTED_SLOWLY = [
         instructions(title, script, arch, qos=qos, **settings)
         for arch in ("x64", "x86")
         for title, script, qos, settings in (
-            ("received, QoS 0", "receive", 0, {"flood": True}),
-            ("received, QoS 1", "receive", 1, {"flood": True}),
+            ("received, QoS 0", "receive", 0, {"flood": True, "few": 200, "more": 1000}),
+            ("received, QoS 1", "receive", 1, {"flood": True, "few": 200, "more": 1000}),
             ("published, QoS 0", "count_published", 0, {}),
             ("published, QoS 1", "count_published", 1, {}),
         )
@@ -138,6 +139,7 @@ def versions():
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "runtime": subprocess.run([runtime, "-c", python], capture_output=True, text=True).stdout.strip(),
+        "broker": subprocess.run([find_mosquitto(), "-h"], capture_output=True, text=True).stdout.partition("\n")[0],
         "load": os.getloadavg()[0],
     }
 

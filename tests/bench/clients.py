@@ -1,7 +1,6 @@
 """The clients that are measured, and one run of one of them."""
 
 import os
-import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path

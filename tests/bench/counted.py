@@ -6,7 +6,6 @@ import subprocess
 import threading
 import time
 
-import peers
 from clients import BUILD, HERE, ROOT, once
 
 READS = {"read", "readv", "recv", "recvfrom", "recvmsg"}
@@ -60,7 +59,7 @@ def idle(client, _, seconds=5):
     return heap_and_calls("idle", client, seconds, ms=seconds * 1000)
 
 
-def instructions(script, client, _, arch="x64", few=10, more=110, **settings):
+def instructions(script, client, _, arch="x64", few=20, more=120, **settings):
     """For each message; what start and end cost cancels out."""
     totals = []
     for count in (few, more):

@@ -79,7 +79,16 @@ def codec(found, folder):
     points = [[max(p[0], 0.5), *p[1:]] for p in points]  # 0 is not on the axis
     figure, axis = plt.subplots(figsize=(5, 2.8))
     curve(axis, points, 1, "", "bytes of payload", 1e-6, color=OURS, label="taken from the buffer")
-    curve(axis, points, 2, "packets a second in Rust alone, millions", "bytes of payload", 1e-6, color="#c0504d", label="and copied")
+    curve(
+        axis,
+        points,
+        2,
+        "packets a second in Rust alone, millions",
+        "bytes of payload",
+        1e-6,
+        color="#c0504d",
+        label="and copied",
+    )
     axis.set_yscale("log")
     axis.set_ylim(bottom=None)
     axis.legend(frameon=False, fontsize=8)
