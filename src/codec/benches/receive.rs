@@ -62,6 +62,10 @@ fn main() {
     for payload in [0, 1, 16, 100, 256, 1024, 4096, 16384, 65536, 262144] {
         let packet = publish(payload);
         let stream = packet.repeat((4096 / packet.len()).max(1));
-        println!("{payload} {:.0} {:.0}", rate(&stream, false), rate(&stream, true));
+        println!(
+            "{payload} {:.0} {:.0}",
+            rate(&stream, false),
+            rate(&stream, true)
+        );
     }
 }
