@@ -619,6 +619,25 @@ def test_disconnect_waits_for_the_broker_to_close(clients, peer):
     end(p)
 
 
+def test_disconnect_given_up(clients, peer):
+    """The connection is closed, and who waits for the broker is told."""
+    script = """
+        async def main(client):
+            await client.connect()
+            publication = asyncio.create_task(outcome(client.publish("t", "m", qos=1)))
+            print("disconnect", await outcome(asyncio.wait_for_ms(client.disconnect(), 50)))
+            print("publish", await asyncio.wait_for(publication, 3))
+            await told()
+    """
+    p = clients.start(peer, script)
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("disconnect TimeoutError")
+    p.expect("publish OSError")
+    c.closed()
+    end(p)
+
+
 def test_disconnect_is_no_outage(clients, peer):
     script = """
         async def main(client):

@@ -978,10 +978,12 @@ class MQTTClient(MQTT_base):
         connected = self._isconnected
         end = self._leave(reason, properties)
         self._release()
-        if connected:
-            await end
-        self._drop()
-        self._end_requests()
+        try:
+            if connected:
+                await end
+        finally:
+            self._drop()
+            self._end_requests()
 
     def close(self):
         self._release()
