@@ -24,7 +24,7 @@ ARCHES = {
 }
 
 _OLD = "this MicroPython is too old: install firmware 1.23 or newer"
-_FIRMWARE = "this %s: mqtt_as would have to be compiled into the firmware, which is not offered yet"
+_FIRMWARE = "this %s: mqtt_as has to be compiled into the firmware: see docs/FIRMWARE.md"
 _ON_PC = """%s.
 Install from a PC with the files and the board on USB:
     mpremote mip install %s/package.json"""
