@@ -33,6 +33,7 @@ def bars(found, folder, name, rows, log=True):
                 axis.annotate(format(value, form), (value, at), (3, 0), textcoords="offset points", va="center")
         axis.set_title(title, fontsize=9)
         axis.tick_params(axis="x", labelsize=7)
+        axis.minorticks_off()
     save(figure, folder, name)
 
 
@@ -47,16 +48,22 @@ def latency(found, folder):
                 axis.plot([value], [at], marker, color=colour, ms=6)
     axis.set_yticks(range(len(found["clients"])), found["clients"][::-1])
     axis.set_xscale("log")
+    axis.minorticks_off()
     axis.set_xlabel("echo through mosquitto, ms: median (circle), 90 % (stroke), 99 % (diamond)")
     save(figure, folder, "latency")
 
 
-def curve(axis, points, column, title, xlabel, scale=1.0, **how):
-    axis.plot([p[0] for p in points], [p[column] * scale for p in points], "o-", ms=3, **how)
+def curve(axis, points, column, title, xlabel, scale=1.0, log=False, **how):
+    values = [p[column] * scale for p in points]
+    axis.plot([p[0] for p in points], values, "o-", ms=3, **how)
     axis.set_xscale("log")
+    if log:
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(0, max(values) * 1.1)
+    axis.minorticks_off()
     axis.set_title(title, fontsize=9)
     axis.set_xlabel(xlabel, fontsize=8)
-    axis.set_ylim(bottom=0)
 
 
 def scale(found, folder):
@@ -67,8 +74,7 @@ def scale(found, folder):
     curve(rate, fleet, 1, "QoS 1 to itself, messages/s in all", "clients in one process", color=OURS)
     curve(cpu, fleet, 2, "the same, µs of CPU for a message", "clients in one process", color=OURS)
     curve(ram, fleet[1:], 3, "bytes of heap for a client", "clients in one process", color=OURS)
-    curve(received, curves["received, by size"], 2, "received, QoS 0, µs of CPU", "bytes of payload", color=OURS)
-    received.set_yscale("log")
+    curve(received, curves["received, by size"], 2, "received, QoS 0, µs of CPU", "bytes of payload", log=True, color=OURS)
     curve(published, curves["published at QoS 1, by tasks"], 1, "published, QoS 1, messages/s", "tasks", color=OURS)
     curve(topics, curves["received, by topics"], 2, "received, QoS 0, µs of CPU", "topics in turn", color=OURS)
     save(figure, folder, "scale")
@@ -78,19 +84,9 @@ def codec(found, folder):
     points = found["curves"]["codec, by size"]
     points = [[max(p[0], 0.5), *p[1:]] for p in points]  # 0 is not on the axis
     figure, axis = plt.subplots(figsize=(5, 2.8))
-    curve(axis, points, 1, "", "bytes of payload", 1e-6, color=OURS, label="taken from the buffer")
-    curve(
-        axis,
-        points,
-        2,
-        "packets a second in Rust alone, millions",
-        "bytes of payload",
-        1e-6,
-        color="#c0504d",
-        label="and copied",
-    )
-    axis.set_yscale("log")
-    axis.set_ylim(bottom=None)
+    curve(axis, points, 1, "", "bytes of payload", 1e-6, True, color=OURS, label="taken from the buffer")
+    title = "packets a second in Rust alone, millions"
+    curve(axis, points, 2, title, "bytes of payload", 1e-6, True, color="#c0504d", label="and copied")
     axis.legend(frameon=False, fontsize=8)
     save(figure, folder, "codec")
 
