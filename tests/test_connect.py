@@ -422,6 +422,16 @@ def test_defaults_and_partial_configuration(clients, peer):
     assert r.lines == ["1883 True False", "8883 5", "True", "True None"]
 
 
+def test_server_as_bytes(clients, broker):
+    script = """
+        async def main(client):
+            for servers in config["server"].encode(), [config["server"].encode()], [(config["server"].encode(), config["port"])]:
+                async with MQTTClient(dict(config, server=servers)) as c:
+                    print("connected", c.isconnected())
+    """
+    assert clients(broker, script).lines == ["connected True"] * 3
+
+
 def test_default_configuration(mp):
     script = """
         from mqtt_as import config

@@ -324,7 +324,7 @@ class MQTT_base:
                 sock.close()
                 raise
             sock.close()
-        raise er or OSError(-1, "no address for " + self.server)
+        raise er or OSError(-1, "no address for %s" % self.server)
 
     def _secure(self, sock):
         params = self._ssl_params
@@ -777,8 +777,8 @@ class MQTT_base:
 
 def _servers(servers, port):  # Names, or (name, port): a list of the latter
     pairs = []
-    for server in (servers,) if isinstance(servers, str) else servers or ():
-        if isinstance(server, str):
+    for server in (servers,) if isinstance(servers, (str, bytes)) else servers or ():
+        if isinstance(server, (str, bytes)):
             server = (server, port)
         name, number = server
         if not name:
