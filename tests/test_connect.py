@@ -425,7 +425,8 @@ def test_defaults_and_partial_configuration(clients, peer):
 def test_server_as_bytes(clients, broker):
     script = """
         async def main(client):
-            for servers in config["server"].encode(), [config["server"].encode()], [(config["server"].encode(), config["port"])]:
+            name = config["server"].encode()
+            for servers in name, [name], [(name, config["port"])]:
                 async with MQTTClient(dict(config, server=servers)) as c:
                     print("connected", c.isconnected())
     """
@@ -658,4 +659,35 @@ def test_wan_ok(clients, broker, answer):
         p.expect(f"wan {expected} {expected}")
         p.expect("after False")
     assert ids[1] == b"\x12\x34"
+    end(p)
+
+
+def test_ping_that_cannot_be_written(clients, peer):
+    """The connection is made anew, without a stall and without exhausting the heap."""
+    script = """
+        async def main(client):
+            client.DEBUG = True
+            await client.connect()
+            print("connected")
+            await asyncio.sleep_ms(1500)
+            print("busy")
+            time.sleep_ms(500)  # the connection is reset, a ping falls due
+            t = time.ticks_ms()
+            await until(lambda: not client.isconnected())
+            print("stalled", time.ticks_diff(time.ticks_ms(), t))
+            await until(client.isconnected)
+            print("again")
+    """
+    p = clients.start(peer, script, config={"keepalive": 2})
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("connected")
+    start = time.monotonic()
+    while time.monotonic() - start < 1.6:  # the broker talks: no need to ping but for the keep alive
+        c.send("30 # \"t\" 'm'")
+        time.sleep(0.1)
+    c.reset()
+    assert int(p.expect(r"stalled (\d+)")[1]) < 100
+    peer.accept().accept_connect()
+    p.expect("again")
     end(p)

@@ -1064,3 +1064,33 @@ def test_address_nobody_answers(clients, peer):
     """
     r = clients(peer, script, config={"server": HOST, "port": free_port(), "response_time": 1})
     assert "OSError True" in r.out
+
+
+@pytest.mark.parametrize("loop", ["asyncio.new_event_loop()", "pass"], ids=["new loop", "same loop"])
+@pytest.mark.parametrize("ms", [0, 2, 100])
+def test_client_of_a_run_broken_off(clients, broker, ms, loop):
+    """By Ctrl-C or an exception: after close() the client runs again."""
+    script = f"""
+        async def broken_off(client):
+            asyncio.create_task(client.connect())
+            await asyncio.sleep_ms({ms})
+            for _ in range(40):
+                asyncio.create_task(client.publish("t", "m", qos=1))
+            await asyncio.sleep_ms(0)
+            raise KeyboardInterrupt
+
+        async def main(client):
+            print("connect", await asyncio.wait_for(client.connect(), 5))
+            print("publish", await asyncio.wait_for(client.publish("t", "m", qos=1), 5))
+            await client.disconnect()
+
+        client = MQTTClient(config)
+        try:
+            asyncio.run(broken_off(client))
+        except KeyboardInterrupt:
+            client.close()
+            {loop}
+        asyncio.run(main(client))
+    """
+    p = end(clients.start(broker, script), tracebacks=True)  # of publications that nobody awaits
+    assert p.lines[:2] == ["connect None", "publish 0"]

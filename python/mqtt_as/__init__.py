@@ -252,8 +252,7 @@ class MQTT_base:
         else:
             self.queue = None
             self._cb = c["subs_cb"]
-        self.lock = asyncio.Lock()
-        self._line = asyncio.Lock()  # Of those who wait until there is room
+        self._new_locks()
         self.connack_properties = {}
         self.session_present = False
         self.topic_alias_maximum = 0
@@ -272,12 +271,17 @@ class MQTT_base:
         self._wake = asyncio.Event()  # CONNACK came or the connection ended
         self._turn = asyncio.Event()  # Pulses when something moved on
 
+    # Those of a run of asyncio that was broken off are held for ever
+    def _new_locks(self):
+        self.lock = asyncio.Lock()
+        self._line = asyncio.Lock()  # Of those who wait until there is room
+
     # *** Names that applications use ***
 
     @property
     def last_rx(self):
         now = ticks_ms()
-        return ticks_add(now, -self._core.idle(now))
+        return ticks_add(now, -min(self._core.idle(now), 0x1FFFFFFF))
 
     @property
     def newpid(self):  # next(client.newpid)
@@ -548,7 +552,8 @@ class MQTT_base:
             self._own(self._drain())
 
     async def _drain(self):  # The one that waits for the socket to take more
-        await self.lock.acquire()
+        lock = self.lock
+        await lock.acquire()
         try:  # As async with, which allocates to release it
             while True:
                 await _writable(self._sock)
@@ -558,7 +563,7 @@ class MQTT_base:
                 if self._ssl:  # May be writable and yet wait for the peer
                     await asyncio.sleep_ms(5)
         finally:
-            self.lock.release()
+            lock.release()
         self._draining = False
         self._tasks.remove(core.cur_task)
         self._unsent(r)
@@ -617,14 +622,15 @@ class MQTT_base:
         if several is not None:
             r = await self._send(method, args)
         else:  # A publication: in order, and nothing else waits with them
-            if not self._line.locked():
+            line = self._line
+            if not line.locked():
                 r = self._offer(method, args)
             if r < 0:
-                await self._line.acquire()
+                await line.acquire()
                 try:
                     r = await self._send(method, args)
                 finally:
-                    self._line.release()
+                    line.release()
         if r & _BACKLOG:
             r -= _BACKLOG
             self._unsent(1)
@@ -837,11 +843,14 @@ class MQTTClient(MQTT_base):
         self._wifi_handler = config.get("wifi_coro", eliza)
         self._connect_handler = config.get("connect_coro", eliza)
         self._has_connected = False
-        self._connecting = asyncio.Lock()
         self._connector = None  # The task in connect()
         self._keeper = None
         self._handler = None  # The running connect_coro
         self._since = ticks_ms()
+
+    def _new_locks(self):
+        super()._new_locks()
+        self._connecting = asyncio.Lock()
 
     async def wifi_connect(self, quick=False):
         if self._has_connected:  # It is down, or of no use: start afresh
@@ -849,8 +858,11 @@ class MQTTClient(MQTT_base):
         await self._link.connect(quick)
 
     async def connect(self, *, quick=False):
-        await self._connecting.acquire()
+        lock = self._connecting
+        await lock.acquire()
         try:  # As async with, which allocates to release it
+            if lock is not self._connecting:
+                raise OSError(errno.ENOTCONN, "closed meanwhile")
             if not (self._isconnected and self._keeper):
                 self._stopped = False
                 self._connector = core.cur_task
@@ -860,7 +872,7 @@ class MQTTClient(MQTT_base):
             raise
         finally:
             self._connector = None
-            self._connecting.release()
+            lock.release()
 
     async def _connect_once(self, quick):
         _cancel(self._keeper)
@@ -919,7 +931,7 @@ class MQTTClient(MQTT_base):
                     self.dprint("Connection lost: %s" % self._error)
                     self._drop()
                     self._announce_down()
-                    if ticks_diff(ticks_ms(), self._since) > 2000:
+                    if not 0 <= ticks_diff(ticks_ms(), self._since) < 2000:  # Days may be negative
                         n = 0
                 await asyncio.sleep_ms(_backoff(n))
                 # A link that serves another client is good
@@ -989,6 +1001,7 @@ class MQTTClient(MQTT_base):
         self._release()
         self._drop()
         self._end_requests()
+        self._new_locks()
         self._link.close()
 
     # Is the internet there? packet: a DNS query

@@ -90,8 +90,9 @@ impl KeepAlive {
         self.blocked.get_or_insert(now);
     }
 
-    /// A PINGREQ went out.
+    /// A PINGREQ went out, or was tried: the next one is not due at once.
     pub fn pinged(&mut self, now: u32) {
+        self.last_tx = now;
         self.pinged.get_or_insert(now);
     }
 
