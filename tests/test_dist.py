@@ -395,7 +395,7 @@ def test_install_beside_an_older_one(board, server, old):
         ("_mpy=6 << 10 | 0x306", "stm32", "armv7m_6.3"),
         ("_mpy=1 << 16 | 11 << 10 | 0x306", "rp2", "rv32imc_6.3"),  # flags of later versions
         ("_mpy=9 << 10 | 0x306", "esp8266", "too little RAM for the files"),
-        ("_mpy=12 << 10 | 0x306", "x", "no files for architecture 12"),
+        ("_mpy=13 << 10 | 0x306", "x", "no files for architecture 13"),
         ("_mpy=3 << 10 | 0x306", "linux", "no files for architecture 3"),
         ("_mpy=0x306", "x", "loads no native code: mqtt_as has to be compiled into the firmware"),
         ("", "x", "loads no .mpy files: mqtt_as has to be compiled into the firmware"),
