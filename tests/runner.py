@@ -77,12 +77,11 @@ class Step:
 
 class Cargo(Step):
     def count(self):
-        results = re.findall(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored", self.output, re.M)
-        for passed, failed, ignored in results:
+        results = re.findall(r"^test result: .*?(\d+) passed; (\d+) failed", self.output, re.M)
+        for passed, failed in results:
             self.passed += int(passed)
             self.failed += int(failed)
-            if int(ignored):
-                self.notes.append(f"{ignored} ignored")
+        self.notes += re.findall(r"^test .* \.\.\. (ignored.*)$", self.output, re.M)
 
     def story(self):
         at = re.search(r"^failures:$|(^|\.\.\. )error(\[|:)", self.output, re.M)

@@ -1094,3 +1094,25 @@ def test_client_of_a_run_broken_off(clients, broker, ms, loop):
     """
     p = end(clients.start(broker, script), tracebacks=True)  # of publications that nobody awaits
     assert p.lines[:2] == ["connect None", "publish 0"]
+
+
+def test_closed_while_two_connect(clients, peer):
+    """Both attempts end, the one that only waits for its turn too; then it connects again."""
+    script = """
+        async def main(client):
+            attempts = [asyncio.create_task(outcome(client.connect())) for _ in range(2)]
+            await told()
+            client.close()
+            print("attempts", await attempts[0], await attempts[1])
+            await client.connect()
+            print("connected", client.isconnected())
+    """
+    p = clients.start(peer, script)
+    c = peer.accept()
+    c.expect("10 # *")
+    p.send("go")
+    p.expect("attempts OSError OSError")
+    c.closed()
+    peer.accept().accept_connect()
+    p.expect("connected True")
+    end(p)

@@ -860,9 +860,10 @@ class MQTTClient(MQTT_base):
     async def connect(self, *, quick=False):
         lock = self._connecting
         await lock.acquire()
+        if lock is not self._connecting:
+            lock.release()
+            raise OSError(errno.ENOTCONN, "closed meanwhile")
         try:  # As async with, which allocates to release it
-            if lock is not self._connecting:
-                raise OSError(errno.ENOTCONN, "closed meanwhile")
             if not (self._isconnected and self._keeper):
                 self._stopped = False
                 self._connector = core.cur_task
