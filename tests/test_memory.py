@@ -1,7 +1,11 @@
 """Memory that runs out: each allocation that the client makes fails in its turn, and the client lives."""
 
+import socket
+
 import pytest
 from fixtures.client import end
+from fixtures.peer import encode
+from fixtures.ports import HOST
 
 # An allocation counts if it is made by a task of the client or by one that such a task has made.
 SCRIPT = """
@@ -429,3 +433,68 @@ def test_room_that_comes_late(clients, peer):
     p.send("")
     p.expect("collections 3")
     end(p)
+
+
+def test_requests_that_find_no_room(mp, arch):
+    """The table of requests grows with them. Where it cannot, MemoryError, and neither a byte nor an identifier is used."""
+    if arch != "x64":
+        pytest.skip("the module failalloc is in the runtime for x64 only")
+    script = """
+        import failalloc, socket, sys
+        from _mqtt_as import Session
+        s = socket.socket()
+        s.connect(socket.getaddrinfo("127.0.0.1", int(sys.argv[1]))[0][-1])
+        session = Session(True, 50, 1 << 20, 0, 0, 100_000, 4, 0, 65535, None)
+        session.open(s, False)
+        session.connect(0, True, b"id", 60, None, None, None, None)
+        while session.receive(0, None, 1, True) != 3:
+            pass
+        topics, errors = ["t"], 0
+        publish = lambda: session.publish(0, 0, "t", "m", False, 1, None)
+        subscribe = lambda: session.subscribe(0, 0, topics, bytes((1,)), None)
+        for request, most in (publish, 32), (subscribe, 36):
+            pid = 0
+            while pid < most:
+                failalloc.arm(1, 1)
+                failalloc.window(True)
+                try:
+                    pid = request()
+                except MemoryError:
+                    errors += 1
+                    failalloc.arm(0, 0)
+                    pid = request()
+                failalloc.window(False)
+            print(pid, request())
+        print("errors", errors)
+    """
+    with socket.create_server((HOST, 0)) as listener:
+        p = mp.start(script, listener.getsockname()[1])
+        listener.settimeout(10)
+        c, _ = listener.accept()
+        with c, c.makefile("rb") as sent:
+            c.sendall(encode("20 03 00 00 00"))
+            p.expect("32 -1")
+            p.expect("36 -1")
+            assert int(p.expect(r"errors (\d+)")[1]) > 8
+            p.wait()
+            sent.read(2 + sent.read(2)[1] - 2)
+            for n in range(1, 33):
+                assert sent.read(9) == encode(f"32 07 00 01 't' 00 {n:02x} 00 'm'")
+            assert len(sent.read()) == 4 * 9
+
+
+@pytest.mark.core(few=True)
+def test_session_at_rest(mp):
+    """With its receive buffer of 50 bytes; the tables take nothing as long as they are empty."""
+    script = """
+        import gc, sys
+        from _mqtt_as import Session
+        new = lambda: Session(True, 50, 1 << 20, 0, 0, 1000, 4, 0, 65535, None)
+        kept = [new(), None]  # The first makes the class
+        gc.collect()
+        before = gc.mem_alloc()
+        kept[1] = new()
+        gc.collect()
+        print((gc.mem_alloc() - before) // (8 if sys.maxsize >> 32 else 4))
+    """
+    assert int(mp(script).out) <= 80  # words

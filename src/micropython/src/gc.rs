@@ -2,6 +2,7 @@
 
 use crate::table::table;
 use crate::{Exception, OrRaise};
+use core::marker::PhantomData;
 use core::mem::{align_of, needs_drop};
 use core::ops::{Deref, DerefMut, Range};
 use core::ptr::{self, NonNull};
@@ -23,7 +24,7 @@ unsafe fn reallocate(block: *mut u8, len: usize) -> Option<NonNull<u8>> {
 pub(crate) fn allocate<T>() -> NonNull<T> {
     const {
         assert!(
-            align_of::<T>() <= 4 * size_of::<usize>(),
+            align_of::<T>() <= BLOCK,
             "the Python heap does not align so far"
         )
     };
@@ -76,6 +77,9 @@ impl<T> DerefMut for GcBox<T> {
     }
 }
 
+/// Bytes of a block: the heap gives and aligns whole ones.
+const BLOCK: usize = 4 * size_of::<usize>();
+
 /// There is no memory for bytes of that length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoMemory;
@@ -109,7 +113,8 @@ pub struct GcBytes {
 impl GcBytes {
     /// No bytes, and no block.
     pub const EMPTY: Self = Self {
-        block: NonNull::dangling(),
+        // Aligned, for `GcVec`.
+        block: NonNull::<usize>::dangling().cast(),
         len_shared: 0,
     };
 
@@ -197,6 +202,112 @@ impl GcBytes {
             // SAFETY: nothing else refers to the block.
             unsafe { reallocate(self.as_ptr(), 0) };
         }
+    }
+}
+
+/// Values on the Python heap, of a number that can change. What holds for [`GcBytes`] holds for them, but that they are
+/// never shared.
+pub struct GcVec<T> {
+    items: Items,
+    values: PhantomData<T>,
+}
+
+/// Items of a size that the caller knows: one code for all types.
+struct Items {
+    bytes: GcBytes,
+    /// So many are at the front of the bytes.
+    len: usize,
+}
+
+impl Items {
+    #[inline(never)]
+    fn reserve(&mut self, size: usize) -> Result<(), NoMemory> {
+        let end = self.len * size;
+        let needed = end + size;
+        if needed <= self.bytes.len() {
+            return Ok(());
+        }
+        self.bytes.resize(needed.next_multiple_of(BLOCK), 0..end)
+    }
+
+    #[inline(never)]
+    fn remove(&mut self, i: usize, size: usize) {
+        if let Some(bytes) = self.bytes.get_mut(i * size..self.len * size)
+            && !bytes.is_empty()
+        {
+            bytes.copy_within(size.min(bytes.len()).., 0);
+            self.len -= 1;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+        // To no bytes: nothing can fail.
+        let _ = self.bytes.resize(0, 0..0);
+    }
+}
+
+impl<T: Copy> GcVec<T> {
+    /// No values, and no block.
+    pub const EMPTY: Self = Self {
+        items: Items {
+            bytes: GcBytes::EMPTY,
+            len: 0,
+        },
+        values: PhantomData,
+    };
+
+    /// Sees to it that one more finds room. On an error nothing has changed.
+    pub fn reserve(&mut self) -> Result<(), NoMemory> {
+        self.items.reserve(size_of::<T>())
+    }
+
+    /// Adds a value, for which there is [room](Self::reserve); else it is dropped.
+    pub fn push(&mut self, value: T) {
+        let len = self.len();
+        if (len + 1) * size_of::<T>() <= self.items.bytes.len() {
+            // SAFETY: the block is aligned and has room for a value there.
+            unsafe { self.as_ptr().add(len).write(value) };
+            self.items.len = len + 1;
+        }
+    }
+
+    /// Takes out that at `i`, which there is; those behind it move up.
+    pub fn remove(&mut self, i: usize) {
+        self.items.remove(i, size_of::<T>());
+    }
+
+    /// Takes out all and gives the memory back.
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+
+    fn as_ptr(&self) -> *mut T {
+        const {
+            assert!(
+                align_of::<T>() <= align_of::<usize>(),
+                "bytes are not aligned so far"
+            )
+        };
+        self.items.bytes.as_ptr().cast()
+    }
+}
+
+impl<T: Copy> Deref for GcVec<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the block, or what stands for none, is aligned and has that many values.
+        unsafe { slice::from_raw_parts(self.as_ptr(), self.items.len) }
+    }
+}
+
+impl<T: Copy> DerefMut for GcVec<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as for reading; nothing else refers to the block.
+        unsafe { slice::from_raw_parts_mut(self.as_ptr(), self.items.len) }
     }
 }
 

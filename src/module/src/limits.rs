@@ -18,7 +18,7 @@ pub mod property {
     pub const SHARED_AVAILABLE: u8 = 0x2A;
 }
 
-/// What the server announced in its CONNACK (MQTT 5, 3.2.2.3).
+/// What the server announced in its CONNACK of what it is sent (MQTT 5, 3.2.2.3).
 #[derive(Clone, Copy)]
 pub struct Limits {
     pub packet: u32,
@@ -28,8 +28,6 @@ pub struct Limits {
     pub wildcard: bool,
     pub subscription_id: bool,
     pub shared: bool,
-    pub keep_alive: Option<u16>,
-    pub receive_maximum: Option<u16>,
 }
 
 impl Limits {
@@ -42,8 +40,6 @@ impl Limits {
         wildcard: true,
         subscription_id: true,
         shared: true,
-        keep_alive: None,
-        receive_maximum: None,
     };
 
     pub fn new(announced: Properties<'_>) -> Self {
@@ -57,8 +53,6 @@ impl Limits {
             wildcard: available(property::WILDCARD_AVAILABLE),
             subscription_id: available(property::SUBSCRIPTION_ID_AVAILABLE),
             shared: available(property::SHARED_AVAILABLE),
-            keep_alive: short(property::SERVER_KEEP_ALIVE),
-            receive_maximum: short(property::RECEIVE_MAXIMUM),
         }
     }
 

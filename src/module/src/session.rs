@@ -5,13 +5,12 @@ mod send;
 
 use crate::arguments::{arg, ticks, uint};
 use crate::limits::Limits;
-use crate::memory::Memory;
+use crate::memory::{List, Memory};
 use crate::properties::decoded;
 use crate::transmit::Transmitter;
-use core::mem::ManuallyDrop;
-use micropython::{Exception, MemoryView, Native, Obj, Stream, class, errno};
+use micropython::{Exception, GcVec, MemoryView, Native, Obj, Stream, class, errno};
 use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
-use mqtt_session::{Due, KeepAlive, Resend, Session as State, elapsed};
+use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
 
 /// A receive buffer grows up to this while a burst lasts, in bytes.
 const BURST: usize = 2048;
@@ -42,7 +41,7 @@ struct Current {
 }
 
 /// In an order that serves Thumb-1, which reaches bytes only in the first 32 of
-/// an object and words in the first 128: the tables come last.
+/// an object and words in the first 128: what is used most comes first.
 #[repr(C)]
 pub struct Session {
     version: Version,
@@ -67,6 +66,8 @@ pub struct Session {
     terse: bool,
     /// See `reason`.
     reason: u16,
+    /// The aliases to give at most.
+    max_outbound: u16,
     current: Option<Current>,
     /// Of the message that comes in pieces: topic, retained, properties and the
     /// length of the payload; a tuple, or `None` if the application has it already.
@@ -83,13 +84,10 @@ pub struct Session {
     aliases: Obj,
     /// Topics by alias, as given to the server; a list.
     outbound: Obj,
-    /// The aliases to give at most.
-    max_outbound: u16,
+    state: State<List<Flight>, List<Pid>>,
     transmitter: Transmitter,
     receiver: Receiver<Memory>,
     limits: Limits,
-    /// Its tables have destructors, if empty ones; the heap runs none.
-    state: ManuallyDrop<State<Memory>>,
 }
 
 class! {
@@ -136,7 +134,13 @@ impl Session {
         let max_packet = number(2, (1 << 28) + 4);
         let keep_alive = KeepAlive::new(number(3, 1 << 29), number(4, 1 << 29), number(5, 1 << 29));
         let repubs = number(6, 255) as u8;
-        let mut state = State::new(version, keep_alive, repubs, Memory::new(0));
+        let mut state = State::new(
+            version,
+            keep_alive,
+            repubs,
+            List(GcVec::EMPTY),
+            List(GcVec::EMPTY),
+        );
         state.receive_maximum = number(8, 0xffff) as usize;
         let pieces = arg(args, 9);
         let mut receiver = Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet);
@@ -161,7 +165,7 @@ impl Session {
             pieces,
             receiver,
             transmitter: Transmitter::new(),
-            state: ManuallyDrop::new(state),
+            state,
             view: MemoryView::new(),
             last_topic: Obj::none(),
             limits: Limits::NONE,

@@ -1,10 +1,9 @@
 //! Requests that wait for the server's answer, in the order they were sent
 //! (MQTT 3.1.1 and 5, 4.3 to 4.6).
-use crate::Due;
 use crate::keepalive::left;
+use crate::{Due, List};
 use core::mem::discriminant;
-use heapless::Vec;
-use mqtt_codec::{AckKind, Pid, Version};
+use mqtt_codec::{AckKind, OutOfMemory, Pid, Version};
 
 /// Publications that may be in flight at one time.
 pub const IN_FLIGHT: usize = 32;
@@ -52,8 +51,9 @@ pub enum Resend {
     Request(Pid),
 }
 
+/// A request in flight.
 #[derive(Clone, Copy)]
-pub(crate) struct Flight {
+pub struct Flight {
     pid: Pid,
     wait: Wait,
     // The connection it was sent over is gone.
@@ -63,12 +63,25 @@ pub(crate) struct Flight {
     // Nobody waits any more: it only keeps its identifier from being used.
     abandoned: bool,
     sends: u8,
-    // What `releases` was at PUBREC.
-    released: u16,
     sent_at: u32,
 }
 
 impl Flight {
+    /// Whether it stays in the table. An abandoned request that is to be sent
+    /// again will not be, but of QoS 2: the server may know the identifier, and
+    /// would take the next message with it for this one, so it is released.
+    #[inline(never)]
+    fn stays(&mut self) -> bool {
+        if !self.stale || !self.abandoned {
+            return true;
+        }
+        let known = !self.anew && matches!(self.wait, Wait::Pubrec | Wait::Pubcomp);
+        if known {
+            self.wait = Wait::Pubcomp;
+        }
+        known
+    }
+
     fn resend(&self) -> Resend {
         match self.wait {
             Wait::Pubcomp => Resend::Pubrel(self.pid),
@@ -77,28 +90,26 @@ impl Flight {
     }
 }
 
-/// The table of requests in flight.
+/// The table of requests in flight, in the order they were sent; one whose PUBREC
+/// comes behind that of a later one goes to the end.
 #[repr(C)]
-pub struct Flights {
+pub struct Flights<L> {
     version: Version,
     max_repubs: u8,
     pub(crate) last: u16,
     // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
     receive_maximum: u16,
-    // PUBRECs so far, to tell which came first.
-    releases: u16,
-    pub(crate) table: Vec<Flight, { IN_FLIGHT + OTHERS }>,
+    pub(crate) table: L,
 }
 
-impl Flights {
-    pub(crate) fn new(version: Version, max_repubs: u8) -> Self {
+impl<L: List<Flight>> Flights<L> {
+    pub(crate) fn new(version: Version, max_repubs: u8, table: L) -> Self {
         let mut flights = Flights {
             version,
             max_repubs,
             last: 0,
             receive_maximum: 0,
-            releases: 0,
-            table: Vec::new(),
+            table,
         };
         flights.set_receive_maximum(None);
         flights
@@ -106,33 +117,35 @@ impl Flights {
 
     /// What the server announced it takes of QoS 1 and 2 publications at one
     /// time (1 to 65535), if it did.
-    pub fn set_receive_maximum(&mut self, n: Option<u16>) {
-        self.receive_maximum = n.unwrap_or(match self.version {
+    pub fn set_receive_maximum(&mut self, n: Option<u32>) {
+        self.receive_maximum = match (n, self.version) {
+            (Some(n), _) => n as u16,
             // 3.1.1 can neither announce it nor refuse. This is what widespread
             // servers take; beyond it they drop QoS 2 messages or connections.
-            Version::V3 => 16,
-            Version::V5 => u16::MAX,
-        });
+            (None, Version::V3) => 16,
+            (None, Version::V5) => u16::MAX,
+        };
     }
 
     /// Room for one more request? Not for a publication while older ones are to
     /// be sent again: the order is kept (4.6).
     pub fn room(&self, wait: Wait) -> bool {
         if !publication(wait) {
-            return !self.table.is_full();
+            return self.table.len() < IN_FLIGHT + OTHERS;
         }
         let in_order = !self.table.iter().any(|f| f.stale && publication(f.wait));
         in_order && self.table.len() < IN_FLIGHT && self.quota()
     }
 
     /// A new request: its identifier, or `None` where there is no [`room`].
+    /// [`OutOfMemory`]: nothing has changed.
     ///
     /// [`room`]: Flights::room
-    #[inline(never)]
-    pub fn begin(&mut self, wait: Wait, now: u32) -> Option<Pid> {
+    pub fn begin(&mut self, wait: Wait, now: u32) -> Result<Option<Pid>, OutOfMemory> {
         if !self.room(wait) {
-            return None;
+            return Ok(None);
         }
+        self.table.reserve()?;
         let pid = self.next_pid();
         let flight = Flight {
             pid,
@@ -141,11 +154,10 @@ impl Flights {
             anew: false,
             abandoned: false,
             sends: 1,
-            released: 0,
             sent_at: now,
         };
-        self.table.push(flight).ok()?;
-        Some(pid)
+        self.table.push(flight);
+        Ok(Some(pid))
     }
 
     /// Nobody waits for this request any more. The identifier stays in use
@@ -154,21 +166,9 @@ impl Flights {
     pub fn abandon(&mut self, pid: Pid) {
         if let Some(f) = self.get(pid) {
             f.abandoned = true;
-            if f.stale {
-                self.forsake(pid);
+            if !f.stays() {
+                self.remove(pid);
             }
-        }
-    }
-
-    /// An abandoned request that is to be sent again will not be, but of QoS 2:
-    /// the server may know the identifier, and would take the next message with
-    /// it for this one, so it is released.
-    fn forsake(&mut self, pid: Pid) {
-        match self.get(pid) {
-            Some(f) if !f.anew && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp) => {
-                f.wait = Wait::Pubcomp;
-            }
-            _ => self.remove(pid),
         }
     }
 
@@ -184,20 +184,18 @@ impl Flights {
         }
     }
 
-    /// Does a request with that identifier wait for that, or for as much with
-    /// another number of reason codes?
-    pub fn waits(&mut self, pid: Pid, wait: Wait) -> bool {
-        self.get(pid)
-            .is_some_and(|f| discriminant(&f.wait) == discriminant(&wait))
-    }
-
-    /// The answer to a request came in, if it was in flight and waits for that.
-    pub fn finish(&mut self, pid: Pid, wait: Wait) -> bool {
-        let done = self.get(pid).is_some_and(|f| f.wait == wait);
+    /// The answer to a request came in: whether it has as many reason codes as the
+    /// request waits for, which then is over. `None`: no request waits for that.
+    pub fn finish(&mut self, pid: Pid, wait: Wait) -> Option<bool> {
+        let f = self.get(pid)?;
+        if discriminant(&f.wait) != discriminant(&wait) {
+            return None;
+        }
+        let done = f.wait == wait;
         if done {
             self.remove(pid);
         }
-        done
+        Some(done)
     }
 
     pub(crate) fn acknowledged(&mut self, kind: AckKind, pid: Pid, reason: u8, now: u32) -> Reply {
@@ -209,27 +207,31 @@ impl Flights {
             _ => return self.received(pid, now),
         };
         Reply {
-            done: self.finish(pid, wait),
+            done: self.finish(pid, wait) == Some(true),
             answer: None,
         }
     }
 
     /// A PUBREC: the server has the message.
+    #[inline(never)]
     fn received(&mut self, pid: Pid, now: u32) -> Reply {
         let mut known = false;
-        let releases = self.releases;
         if let Some(f) = self.get(pid)
             && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp)
         {
             known = true;
-            if f.wait == Wait::Pubrec {
-                f.released = releases;
-            }
+            let first = f.wait == Wait::Pubrec;
             f.wait = Wait::Pubcomp;
             f.stale = false;
             f.anew = false;
             f.sent_at = now;
-            self.releases = releases.wrapping_add(1);
+            let f = *f;
+            // 4.6: PUBRELs go out in the order of the PUBRECs.
+            let last = self.table.iter().rfind(|f| f.wait == Wait::Pubcomp);
+            if first && last.is_some_and(|last| last.pid != pid) {
+                self.remove(pid);
+                self.table.push(f);
+            }
         }
         Reply {
             done: false,
@@ -238,7 +240,8 @@ impl Flights {
     }
 
     pub(crate) fn connected(&mut self, session_present: bool) {
-        for f in &mut self.table {
+        let mut i = 0;
+        while let Some(f) = self.table.get_mut(i) {
             f.stale = true;
             if !session_present && f.wait == Wait::Pubcomp {
                 f.wait = Wait::Pubrec;
@@ -246,14 +249,10 @@ impl Flights {
             // Subscribing is no part of the session state (4.1): always anew.
             f.anew = !session_present || !publication(f.wait);
             f.sends = 0;
-        }
-        let mut i = 0;
-        while let Some(&f) = self.table.get(i) {
-            i += 1;
-            if f.abandoned {
-                let before = self.table.len();
-                self.forsake(f.pid);
-                i -= before - self.table.len();
+            if f.stays() {
+                i += 1;
+            } else {
+                self.table.remove(i);
             }
         }
     }
@@ -263,19 +262,10 @@ impl Flights {
         let quota = self.quota();
         // 4.9: nothing but a PUBLISH waits for the quota.
         let free = |f: &Flight| quota || !matches!(f.wait, Wait::Puback | Wait::Pubrec);
-        let age = |f: &Flight| self.releases.wrapping_sub(f.released);
-        let mut oldest: Option<&Flight> = None;
-        for f in self.table.iter().filter(|f| f.stale) {
-            let older = match oldest {
-                None => free(f),
-                // 4.6: PUBRELs go out in the order of the PUBRECs.
-                Some(o) => o.wait == Wait::Pubcomp && f.wait == Wait::Pubcomp && age(f) > age(o),
-            };
-            if older {
-                oldest = Some(f);
-            }
-        }
-        oldest.map(Flight::resend)
+        self.table
+            .iter()
+            .find(|f| f.stale && free(f))
+            .map(Flight::resend)
     }
 
     /// This request goes out again: the identifier to use and whether as a

@@ -1,5 +1,6 @@
 //! Keep alive (MQTT 3.1.1 and 5, 3.1.2.10): when to ping, when to give up.
 use crate::{Resend, elapsed};
+use core::num::NonZeroU32;
 
 /// What the clock asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +26,9 @@ pub struct KeepAlive {
     pub(crate) response_time: u32,
     last_rx: u32,
     last_tx: u32,
-    pinged: Option<u32>,
+    pinged: Option<NonZeroU32>,
     // Since when bytes wait for the peer to take them.
-    blocked: Option<u32>,
+    blocked: Option<NonZeroU32>,
 }
 
 impl KeepAlive {
@@ -69,8 +70,8 @@ impl KeepAlive {
     /// Bytes came in. The answer to a ping may wait behind a long message.
     pub fn received(&mut self, now: u32) {
         self.last_rx = now;
-        if let Some(pinged) = &mut self.pinged {
-            *pinged = now;
+        if self.pinged.is_some() {
+            self.pinged = since(now);
         }
     }
 
@@ -82,18 +83,18 @@ impl KeepAlive {
     /// The peer took bytes; `blocked`: it did not take all there were.
     pub(crate) fn sent(&mut self, now: u32, blocked: bool) {
         self.last_tx = now;
-        self.blocked = blocked.then_some(now);
+        self.blocked = if blocked { since(now) } else { None };
     }
 
     /// The peer took none of the bytes that wait.
     pub fn stalled(&mut self, now: u32) {
-        self.blocked.get_or_insert(now);
+        self.blocked = self.blocked.or(since(now));
     }
 
     /// A PINGREQ went out, or was tried: the next one is not due at once.
     pub fn pinged(&mut self, now: u32) {
         self.last_tx = now;
-        self.pinged.get_or_insert(now);
+        self.pinged = self.pinged.or(since(now));
     }
 
     /// A PINGRESP came in.
@@ -102,8 +103,8 @@ impl KeepAlive {
     }
 
     pub(crate) fn due(&self, now: u32) -> Due {
-        let patience = |since: Option<u32>| match since {
-            Some(since) => left(self.response_time, now, since),
+        let patience = |since: Option<NonZeroU32>| match since {
+            Some(since) => left(self.response_time, now, since.get()),
             None => u32::MAX,
         };
         let mut next = patience(self.pinged).min(patience(self.blocked));
@@ -132,6 +133,11 @@ impl KeepAlive {
         }
         Due::Nothing(next)
     }
+}
+
+/// A reading of the clock to keep, in a word: the upper bits do not count.
+fn since(now: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(now | 1 << 31)
 }
 
 /// What is left of `interval` that began at `since`; 0: it is over.

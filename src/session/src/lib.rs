@@ -4,25 +4,36 @@
 //!
 //! Pure state: no socket, no clock, no payload. Time is an argument, in
 //! milliseconds of any clock that wraps at a power of two of at least 2³⁰
-//! ([`elapsed`]). The table of requests is of fixed size; that of QoS 2 messages
-//! from the server grows in a [`Storage`], since 3.1.1 cannot bound them.
+//! ([`elapsed`]). The tables, of requests and of QoS 2 messages from the server,
+//! grow as they are needed ([`List`]); 3.1.1 cannot bound the latter.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 mod flights;
-mod inbound;
 mod keepalive;
 
-pub use flights::{Flights, IN_FLIGHT, Reply, Resend, Wait};
+pub use flights::{Flight, Flights, IN_FLIGHT, Reply, Resend, Wait};
 pub use keepalive::{Due, KeepAlive};
 
-use inbound::Inbound;
-use mqtt_codec::{AckKind, OutOfMemory, Pid, QoS, Storage, Version};
+use core::ops::DerefMut;
+use mqtt_codec::{AckKind, OutOfMemory, Pid, QoS, Version};
 
 /// Milliseconds from `then` to `now`, both readings of a clock that wraps at a
 /// power of two of at least 2³⁰ (MicroPython's `ticks_ms`, on any port).
 pub fn elapsed(now: u32, then: u32) -> u32 {
     now.wrapping_sub(then) & ((1 << 30) - 1)
+}
+
+/// Values in memory that grows as they are added.
+pub trait List<T>: DerefMut<Target = [T]> {
+    /// Sees to it that one more finds room. [`OutOfMemory`]: nothing has changed.
+    fn reserve(&mut self) -> Result<(), OutOfMemory>;
+    /// Adds one, after [`reserve`](List::reserve).
+    fn push(&mut self, value: T);
+    /// Takes out that at `i`; those behind it move up.
+    fn remove(&mut self, i: usize);
+    /// Takes out all and gives the memory back.
+    fn clear(&mut self);
 }
 
 /// What to do with a PUBLISH that came in.
@@ -41,11 +52,11 @@ pub enum Incoming {
 ///
 /// The tables come last: the nearer a field, the shorter the code.
 #[repr(C)]
-pub struct Session<S> {
+pub struct Session<F, P> {
     /// When to ping and when to give the connection up.
     pub keep_alive: KeepAlive,
     /// What we sent and the server has not answered.
-    pub flights: Flights,
+    pub flights: Flights<F>,
     /// The QoS 1 and 2 messages that the server was told it may have in flight
     /// (MQTT 5, 3.1.2.11.3).
     pub receive_maximum: usize,
@@ -54,19 +65,25 @@ pub struct Session<S> {
     // QoS 2 messages delivered, PUBREL not yet seen: 4.3.3. Those that came over
     // an earlier connection are the first.
     earlier: usize,
-    received: Inbound<S>,
+    received: P,
 }
 
-impl<S: Storage> Session<S> {
-    /// `received`: memory for the identifiers of QoS 2 messages, empty at first.
-    pub fn new(version: Version, keep_alive: KeepAlive, max_repubs: u8, received: S) -> Self {
+impl<F: List<Flight>, P: List<Pid>> Session<F, P> {
+    /// The lists are empty at first.
+    pub fn new(
+        version: Version,
+        keep_alive: KeepAlive,
+        max_repubs: u8,
+        requests: F,
+        received: P,
+    ) -> Self {
         Session {
-            flights: Flights::new(version, max_repubs),
+            flights: Flights::new(version, max_repubs, requests),
             keep_alive,
             receive_maximum: usize::MAX,
             unsent: 0,
             earlier: 0,
-            received: Inbound::new(received),
+            received,
         }
     }
 
@@ -96,7 +113,7 @@ impl<S: Storage> Session<S> {
             return Ok(Incoming::Deliver);
         };
         if qos == QoS::ExactlyOnce {
-            if self.received.position(pid).is_some() {
+            if self.position(pid).is_some() {
                 return Ok(Incoming::Duplicate);
             }
             self.received.reserve()?;
@@ -120,7 +137,7 @@ impl<S: Storage> Session<S> {
                 Some((AckKind::Puback, pid))
             }
             QoS::ExactlyOnce => {
-                if self.received.position(pid).is_none() {
+                if self.position(pid).is_none() {
                     // `incoming` saw to it that there is room.
                     self.received.push(pid);
                 }
@@ -135,7 +152,7 @@ impl<S: Storage> Session<S> {
         if kind != AckKind::Pubrel {
             return self.flights.acknowledged(kind, pid, reason, now);
         }
-        let known = self.received.position(pid);
+        let known = self.position(pid);
         if let Some(i) = known {
             self.received.remove(i);
             self.earlier -= usize::from(i < self.earlier);
@@ -144,6 +161,10 @@ impl<S: Storage> Session<S> {
             done: false,
             answer: Some((AckKind::Pubcomp, flights::found(known.is_some()))),
         }
+    }
+
+    fn position(&self, pid: Pid) -> Option<usize> {
+        self.received.iter().position(|known| *known == pid)
     }
 
     /// What the clock asks for.

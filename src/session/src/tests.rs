@@ -1,46 +1,75 @@
 use super::*;
-use heapless::Vec;
 use proptest::prelude::*;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Deref;
 
 const RESPONSE: u32 = 10_000;
 
-struct Memory {
-    bytes: std::vec::Vec<u8>,
+struct Memory<T> {
+    values: Vec<T>,
     most: usize,
 }
 
-impl Storage for Memory {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
+impl<T> Deref for Memory<T> {
+    type Target = [T];
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
-    }
-
-    fn resize(&mut self, capacity: usize, live: std::ops::Range<usize>) -> Result<(), OutOfMemory> {
-        if capacity > self.most {
-            return Err(OutOfMemory);
-        }
-        self.bytes.copy_within(live, 0);
-        self.bytes.resize(capacity, 0);
-        Ok(())
+    fn deref(&self) -> &[T] {
+        &self.values
     }
 }
 
-fn session(version: Version) -> Session<Memory> {
+impl<T> DerefMut for Memory<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+}
+
+impl<T> List<T> for Memory<T> {
+    fn reserve(&mut self) -> Result<(), OutOfMemory> {
+        if self.values.len() == self.most {
+            return Err(OutOfMemory);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, value: T) {
+        assert!(self.values.len() < self.most);
+        self.values.push(value);
+    }
+
+    fn remove(&mut self, i: usize) {
+        self.values.remove(i);
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+    }
+}
+
+type Session = super::Session<Memory<Flight>, Memory<Pid>>;
+
+fn session(version: Version) -> Session {
+    session_in(version, usize::MAX)
+}
+
+/// With memory for so many requests, and for as many messages.
+fn session_in(version: Version, most: usize) -> Session {
     let keep_alive = KeepAlive::new(60_000, 15_000, RESPONSE);
-    let memory = Memory {
-        bytes: vec![],
-        most: usize::MAX,
-    };
-    let mut s = Session::new(version, keep_alive, 4, memory);
+    let values = vec![];
+    let requests = Memory { values, most };
+    let values = vec![];
+    let received = Memory { values, most };
+    let mut s = Session::new(version, keep_alive, 4, requests, received);
     s.connected(false, 0);
     s
 }
 
-fn in_flight(s: &Session<Memory>) -> usize {
+/// A new request, where there is room for it.
+fn begin(s: &mut Session, wait: Wait, now: u32) -> Option<Pid> {
+    s.flights.begin(wait, now).unwrap()
+}
+
+fn in_flight(s: &Session) -> usize {
     s.flights.table.len()
 }
 
@@ -58,7 +87,7 @@ fn time_wraps_with_the_smallest_clock() {
 #[test]
 fn identifiers_wrap_and_skip_those_in_use() {
     let mut s = session(Version::V3);
-    let kept = s.flights.begin(Wait::Puback, 0).unwrap();
+    let kept = begin(&mut s, Wait::Puback, 0).unwrap();
     s.flights.last = 65_534;
     assert_eq!(kept, pid(1));
     assert_eq!(s.flights.next_pid(), pid(65_535));
@@ -68,7 +97,7 @@ fn identifiers_wrap_and_skip_those_in_use() {
 #[test]
 fn qos1_is_over_with_its_puback() {
     let mut s = session(Version::V3);
-    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    let p = begin(&mut s, Wait::Puback, 0).unwrap();
     let none = Reply {
         done: false,
         answer: None,
@@ -86,7 +115,7 @@ fn qos1_is_over_with_its_puback() {
 #[test]
 fn qos2_goes_through_pubrec_and_pubcomp() {
     let mut s = session(Version::V5);
-    let p = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    let p = begin(&mut s, Wait::Pubrec, 0).unwrap();
     let rel = Reply {
         done: false,
         answer: Some((AckKind::Pubrel, 0)),
@@ -108,7 +137,7 @@ fn qos2_goes_through_pubrec_and_pubcomp() {
 #[test]
 fn a_refusing_pubrec_ends_the_exchange() {
     let mut s = session(Version::V5);
-    let p = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    let p = begin(&mut s, Wait::Pubrec, 0).unwrap();
     assert_eq!(
         s.acknowledged(AckKind::Pubrec, p, 0x97, 0),
         Reply {
@@ -210,16 +239,12 @@ fn all_identifiers_may_be_under_way() {
             Ok(Incoming::Deliver)
         );
     }
-    assert_eq!(s.received.len(), 0);
+    assert!(s.received.is_empty());
 }
 
 #[test]
 fn without_memory_nothing_changes() {
-    let mut s = session(Version::V3);
-    s.received = Inbound::new(Memory {
-        bytes: vec![],
-        most: 16,
-    });
+    let mut s = session_in(Version::V3, 8);
     for n in 1..=8 {
         s.incoming(QoS::ExactlyOnce, Some(pid(n))).unwrap();
         s.delivered(QoS::ExactlyOnce, Some(pid(n)));
@@ -237,23 +262,57 @@ fn without_memory_nothing_changes() {
 }
 
 #[test]
+fn without_memory_a_request_has_not_begun() {
+    let mut s = session_in(Version::V3, 1);
+    let p = begin(&mut s, Wait::Puback, 0).unwrap();
+    assert_eq!(s.flights.begin(Wait::Pubrec, 0), Err(OutOfMemory));
+    assert_eq!(in_flight(&s), 1);
+    assert!(s.acknowledged(AckKind::Puback, p, 0, 0).done);
+    assert_eq!(begin(&mut s, Wait::Pubrec, 0), Some(pid(2)));
+}
+
+#[test]
+fn many_requests_take_little_memory() {
+    assert!(size_of::<Flight>() <= 12);
+}
+
+#[test]
+fn releases_in_the_order_of_the_pubrecs() {
+    let mut s = session(Version::V5);
+    let p: Vec<Pid> = (0..4)
+        .map(|_| begin(&mut s, Wait::Pubrec, 0).unwrap())
+        .collect();
+    // The second PUBREC of one changes nothing.
+    for i in [2, 0, 3, 2] {
+        s.acknowledged(AckKind::Pubrec, p[i], 0, 0);
+    }
+    s.connected(true, 0);
+    let mut order = vec![];
+    while let Some(Resend::Pubrel(pid) | Resend::Request(pid)) = s.flights.stale() {
+        order.push(pid);
+        s.flights.again(pid, 0);
+    }
+    assert_eq!(order, [p[1], p[2], p[0], p[3]]);
+}
+
+#[test]
 fn the_receive_maximum_counts_publications_only() {
     let mut s = session(Version::V5);
     s.flights.set_receive_maximum(Some(1));
-    let p = s.flights.begin(Wait::Puback, 0).unwrap();
-    assert_eq!(s.flights.begin(Wait::Pubrec, 0), None);
-    assert!(s.flights.begin(Wait::Suback(1), 0).is_some());
+    let p = begin(&mut s, Wait::Puback, 0).unwrap();
+    assert_eq!(begin(&mut s, Wait::Pubrec, 0), None);
+    assert!(begin(&mut s, Wait::Suback(1), 0).is_some());
     s.acknowledged(AckKind::Puback, p, 0, 0);
-    assert!(s.flights.begin(Wait::Pubrec, 0).is_some());
+    assert!(begin(&mut s, Wait::Pubrec, 0).is_some());
 }
 
 #[test]
 fn a_kept_session_resends_in_order_with_the_same_identifiers() {
     let mut s = session(Version::V3);
     let waits = [Wait::Puback, Wait::Pubrec, Wait::Suback(1), Wait::Pubrec];
-    let p: Vec<Pid, 4> = waits
+    let p: Vec<Pid> = waits
         .iter()
-        .map(|&w| s.flights.begin(w, 0).unwrap())
+        .map(|&w| begin(&mut s, w, 0).unwrap())
         .collect();
     s.acknowledged(AckKind::Pubrec, p[3], 0, 0);
     s.connected(true, 0);
@@ -275,8 +334,8 @@ fn a_kept_session_resends_in_order_with_the_same_identifiers() {
 #[test]
 fn a_lost_session_sends_everything_anew() {
     let mut s = session(Version::V3);
-    let a = s.flights.begin(Wait::Puback, 0).unwrap();
-    let b = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    let a = begin(&mut s, Wait::Puback, 0).unwrap();
+    let b = begin(&mut s, Wait::Pubrec, 0).unwrap();
     s.acknowledged(AckKind::Pubrec, b, 0, 0);
     s.connected(false, 0);
     assert_eq!(s.flights.stale(), Some(Resend::Request(a)));
@@ -288,8 +347,8 @@ fn a_lost_session_sends_everything_anew() {
 #[test]
 fn the_abandoned_hold_their_identifier_until_answered() {
     let mut s = session(Version::V3);
-    let a = s.flights.begin(Wait::Puback, 0).unwrap();
-    let b = s.flights.begin(Wait::Pubrec, 0).unwrap();
+    let a = begin(&mut s, Wait::Puback, 0).unwrap();
+    let b = begin(&mut s, Wait::Pubrec, 0).unwrap();
     s.flights.abandon(a);
     s.flights.abandon(b);
     assert_eq!(in_flight(&s), 2);
@@ -359,14 +418,14 @@ fn gives_up_without_an_answer() {
     s.keep_alive.stalled(5);
     assert_eq!(s.due(RESPONSE), Due::Dead, "the peer takes no bytes");
     s.keep_alive.start(0);
-    s.flights.begin(Wait::Suback(1), 0);
+    begin(&mut s, Wait::Suback(1), 0);
     assert_eq!(s.due(RESPONSE), Due::Dead, "no SUBACK");
 }
 
 #[test]
 fn repeats_a_publication_so_often_in_3_1_1() {
     let mut s = session(Version::V3);
-    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    let p = begin(&mut s, Wait::Puback, 0).unwrap();
     for n in 1..=4 {
         let now = n * RESPONSE;
         s.keep_alive.start(now);
@@ -380,7 +439,7 @@ fn repeats_a_publication_so_often_in_3_1_1() {
 #[test]
 fn never_repeats_over_a_live_connection_in_5() {
     let mut s = session(Version::V5);
-    s.flights.begin(Wait::Puback, 0).unwrap();
+    begin(&mut s, Wait::Puback, 0).unwrap();
     s.keep_alive.start(4 * RESPONSE);
     assert_eq!(s.due(4 * RESPONSE), Due::Nothing(RESPONSE));
     s.keep_alive.start(5 * RESPONSE);
@@ -390,7 +449,7 @@ fn never_repeats_over_a_live_connection_in_5() {
 #[test]
 fn an_abandoned_request_is_not_repeated_but_waited_for() {
     let mut s = session(Version::V3);
-    let p = s.flights.begin(Wait::Puback, 0).unwrap();
+    let p = begin(&mut s, Wait::Puback, 0).unwrap();
     s.flights.abandon(p);
     s.keep_alive.start(4 * RESPONSE);
     assert_eq!(s.due(4 * RESPONSE), Due::Nothing(RESPONSE));
@@ -403,7 +462,7 @@ fn without_an_announcement_3_1_1_keeps_to_what_servers_take() {
     for (version, most) in [(Version::V3, 16), (Version::V5, IN_FLIGHT)] {
         let mut s = session(version);
         let begun = (0..99)
-            .map_while(|_| s.flights.begin(Wait::Pubrec, 0))
+            .map_while(|_| begin(&mut s, Wait::Pubrec, 0))
             .count();
         assert_eq!(begun, most);
     }
@@ -440,12 +499,12 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 struct Model {
-    ends: [Session<Memory>; 2],
+    ends: [Session; 2],
     lines: [VecDeque<Packet>; 2],
     now: u32,
     // What the sender still has to get through, by identifier.
     waiting: HashMap<Pid, (QoS, u32)>,
-    published: Vec<QoS, 512>,
+    published: Vec<QoS>,
     delivered: HashMap<u32, u32>,
 }
 
@@ -510,9 +569,9 @@ impl Model {
                 } else {
                     Wait::Pubrec
                 };
-                if let Some(pid) = self.ends[0].flights.begin(wait, self.now) {
+                if let Some(pid) = begin(&mut self.ends[0], wait, self.now) {
                     let n = self.published.len() as u32;
-                    self.published.push(qos).unwrap();
+                    self.published.push(qos);
                     self.waiting.insert(pid, (qos, n));
                     self.lines[0].push_back(Packet::Publish(qos, pid, n));
                 }
@@ -572,7 +631,7 @@ proptest! {
         }
         prop_assert!(m.waiting.is_empty());
         prop_assert_eq!(in_flight(&m.ends[0]), 0);
-        prop_assert!(m.ends[1].received.len() == 0);
+        prop_assert!(m.ends[1].received.is_empty());
         for (n, qos) in m.published.iter().enumerate() {
             let times = m.delivered.get(&(n as u32)).copied().unwrap_or(0);
             prop_assert!(times >= 1, "{} was lost", n);

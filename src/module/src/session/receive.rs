@@ -184,11 +184,11 @@ impl Session {
                             return self.bad(UNEXPECTED, 0x82);
                         }
                         self.limits = Limits::new(p.properties);
-                        let receive_maximum = self.limits.receive_maximum;
-                        self.state.flights.set_receive_maximum(receive_maximum);
+                        let maximum = number(p.properties, property::RECEIVE_MAXIMUM);
+                        self.state.flights.set_receive_maximum(maximum);
                         self.state.connected(present, now);
-                        if let Some(seconds) = self.limits.keep_alive {
-                            self.state.keep_alive.promise(u32::from(seconds) * 1000);
+                        if let Some(seconds) = number(p.properties, property::SERVER_KEEP_ALIVE) {
+                            self.state.keep_alive.promise(seconds * 1000);
                         }
                         self.connected = true;
                     }
@@ -214,11 +214,10 @@ impl Session {
                     } else {
                         Wait::Suback(codes)
                     };
-                    let flights = &mut self.state.flights;
-                    if flights.finish(pid, wait) {
-                        answer = Some(done(pid, worst(p.payload)));
-                    } else if flights.waits(pid, wait) {
-                        return self.bad(CODES, 0x82);
+                    match self.state.flights.finish(pid, wait) {
+                        Some(true) => answer = Some(done(pid, worst(p.payload))),
+                        Some(false) => return self.bad(CODES, 0x82),
+                        None => {}
                     }
                 }
                 ack => {

@@ -5,7 +5,7 @@ use crate::limits::{Limits, number, property};
 use crate::properties::Encoded;
 use crate::transmit::WHOLE;
 use core::num::NonZeroU16;
-use micropython::{Exception, Native, Obj, buffer, bytes_of};
+use micropython::{Exception, Native, Obj, OrRaise, buffer, bytes_of};
 use mqtt_codec::{
     AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, PublishHead, QoS,
     Subscribe, measure,
@@ -144,10 +144,17 @@ impl Session {
 
     /// The identifier for a request: a new one for `pid` 0, else the one with
     /// which `pid` is sent again, and whether as a duplicate. `None`: not now.
+    ///
+    /// # Raises
+    /// `MemoryError`, with nothing changed.
     fn begin(&mut self, pid: Obj, wait: Wait, now: u32) -> Option<(Pid, bool)> {
         let flights = &mut self.state.flights;
         match Pid::new(pid.to_int() as u16) {
-            None => flights.begin(wait, now).map(|pid| (pid, false)),
+            None => {
+                let pid = flights.begin(wait, now);
+                let pid = pid.map_err(|_| Exception::Memory).or_raise()?;
+                Some((pid, false))
+            }
             Some(pid) => flights.again(pid, now),
         }
     }
