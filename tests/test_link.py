@@ -24,7 +24,7 @@ SCRIPT = """
     network.aps = eval(sys.argv[2])
     network.stored = eval(sys.argv[3])
     link = network.play(port)
-    link.WiFi.TIMEOUT, link.WiFi.STABLE = eval(sys.argv[4])
+    link.TIMEOUT, link.STABLE = eval(sys.argv[4])
     mqtt_as._backoff = lambda n: 50
 
     async def say(*what):
@@ -115,7 +115,7 @@ def failed(d, line="client.connect()"):
 @pytest.mark.parametrize("port", PORTS)
 def test_connect(device, peer, port):
     d = device(peer, port)
-    assert d.ask("[link.ESP8266, link.ESP32, link.RP2, link.PYBOARD]") == str(
+    assert d.ask("[mqtt_as.ESP8266, mqtt_as.ESP32, mqtt_as.RP2, mqtt_as.PYBOARD]") == str(
         [port == "esp8266", port == "esp32", port in ("rp2", "nano"), port == "pyboard"]
     )
     assert d.ask("(client._sta_if is network.sta, network.sta.active())") == "(True, True)"

@@ -982,8 +982,8 @@ WIFI = """
         STA_IF = 0
     network.WLAN = WLAN
     WLAN.PM_NONE = 0
-    WiFi.STABLE = 300
-    WiFi.TIMEOUT = 1000
+    mqtt_as.link.STABLE = 300
+    mqtt_as.link.TIMEOUT = 1000
     class esp:
         sleep_type = staticmethod(lambda n: print("sleep_type", n))
     sys.modules["esp"] = esp

@@ -18,8 +18,7 @@ except ValueError as e:  # Of another architecture: name the folder of the right
     _n = "- x86 x64 - armv6m armv7m armv7m armv7emsp armv7emdp xtensa xtensawin rv32imc rv64imc".split()[_m >> 10 & 15]
     raise ImportError("_mqtt_as.mpy: %s: take that of %s_%d.%d" % (e, _n, _m & 0xFF, _m >> 8 & 3))
 
-from .link import ESP32, ESP8266, PYBOARD, RP2, make_link, unique_id
-from .queue import MsgQueue
+from . import link
 
 VERSION = (0, 9, 0)
 IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
@@ -41,13 +40,23 @@ _NOTED = const(0x1000000)  # Added: it is not over, but a PUBREC says more
 _BACKLOG = const(0x10000)  # Added: not all is written yet
 _REFUSED = const(-0x100)  # Less a reason code: the broker said that it can't
 
+_DNS = const(("8.8.8.8", 53))
 
+
+def __getattr__(name):  # What few applications ask for
+    if name == "MsgQueue":
+        from .queue import MsgQueue
+
+        return MsgQueue
+    if name in ("ESP32", "ESP8266", "PYBOARD", "RP2"):
+        return link.platform == name.lower()
+    raise AttributeError(name)
+
+
+# The broker refuses a request. reason_code: see MQTT 5, 2.4
 class MQTTException(Exception):
-    # The broker refuses a request. reason_code: see MQTT 5, 2.4
-    def __init__(self, msg, reason_code=None, properties=None):
-        super().__init__(msg)
-        self.reason_code = reason_code
-        self.properties = properties
+    reason_code = None
+    properties = None
 
 
 async def eliza(*_):  # Null coroutine
@@ -56,7 +65,7 @@ async def eliza(*_):  # Null coroutine
 
 def _defaults():
     return {
-        "client_id": unique_id(),
+        "client_id": link.unique_id(),
         "server": None,
         "port": 0,
         "user": "",
@@ -99,14 +108,13 @@ def _seconds(c, key, least, most):
     return v
 
 
-async def _guard(coro, failed=None):  # No task ends unseen
+async def _guard(coro, client=None):  # No task of the application's ends unseen
     try:
         await coro
     except Exception as e:
-        if not (failed and isinstance(e, (OSError, ValueError))):  # Else a stream broke
-            sys.print_exception(e)
-        if failed:
-            failed(e)
+        sys.print_exception(e)
+    if client and client._handler is core.cur_task:
+        client._handler = None
 
 
 def _readable(s):  # A coroutine
@@ -118,11 +126,14 @@ def _writable(s):  # A coroutine
 
 
 def _why(props):  # What a broker says in words
-    return ": " + props[0x1F] if props and 0x1F in props else ""
+    return ", reason: %s" % props[0x1F] if props and 0x1F in props else ""
 
 
-def _refusal(reason, props=None):
-    return MQTTException("refused by the broker: 0x%02x" % reason + _why(props), reason, props)
+def _refusal(reason, props=None, msg="refused"):
+    e = MQTTException("%s by the broker: 0x%02x%s" % (msg, reason, _why(props)))
+    e.reason_code = reason
+    e.properties = props
+    return e
 
 
 # A packet does not wait until the one before is acknowledged, which takes 40 ms
@@ -188,13 +199,12 @@ class _Request:
             self.task = None
 
 
-# One connection to the broker
-class MQTT_base:
-    REPUB_COUNT = 0
-    DEBUG = False
-    _online = 0  # Clients that are connected
-
-    def __init__(self, config=config):
+# One connection to the broker. A firmware has classes without variables in
+# flash (ports/freeze): hence those below
+class _Connection:
+    def __init__(self, config=None):
+        if config is None:
+            from . import config
         c = _defaults()
         c.update(config)
         self._ssl = c["ssl"]
@@ -247,6 +257,8 @@ class MQTT_base:
         if c["queue_len"] > 0:
             self.up = asyncio.Event()
             self.down = asyncio.Event()
+            from .queue import MsgQueue
+
             self.queue = MsgQueue(c["queue_len"])
             self._cb = self.queue.put
         else:
@@ -255,7 +267,6 @@ class MQTT_base:
         self._new_locks()
         self.connack_properties = {}
         self.session_present = False
-        self.topic_alias_maximum = 0
         self.ack_properties = None  # Of the request that returned last
         self.last_error = None  # What ended the connection
         self._sock = None
@@ -270,6 +281,10 @@ class MQTT_base:
         self._error = None
         self._wake = asyncio.Event()  # CONNACK came or the connection ended
         self._turn = asyncio.Event()  # Pulses when something moved on
+        self._prepare(c)
+
+    def _prepare(self, c):
+        pass
 
     # Those of a run of asyncio that was broken off are held for ever
     def _new_locks(self):
@@ -287,6 +302,10 @@ class MQTT_base:
     def newpid(self):  # next(client.newpid)
         while True:
             yield self._core.new_pid()
+
+    @property
+    def topic_alias_maximum(self):
+        return self.connack_properties.get(0x22, 0)
 
     @property
     def rcv_pids(self):
@@ -378,7 +397,6 @@ class MQTT_base:
         if er:  # A TLS stream may raise other than OSError
             raise er if isinstance(er, OSError) else OSError(-1, str(er))
         self._wake.clear()
-        self._own(self._tick())
         self._set_connected(True)
         self._resend()
         self._pulse()
@@ -393,7 +411,6 @@ class MQTT_base:
             return
         self.dprint("Connected")
         self.session_present = reason > 0xFF
-        self.topic_alias_maximum = props.get(0x22, 0)
         if 0x12 in props:  # Assigned client identifier: ours from now on
             self._identity = (props[0x12],) + self._identity[1:]
         if self._auth:
@@ -404,7 +421,7 @@ class MQTT_base:
     def _dismissed(self):  # DISCONNECT
         reason = self._core.reason()
         props = self._core.properties()
-        er = MQTTException("disconnected by the broker: 0x%02x" % reason + _why(props), reason, props)
+        er = _refusal(reason, props, "disconnected")
         self._fail(er)
         if reason == 0x8E:  # Another client took the session: no fight over it
             self._taken_over(er)
@@ -413,7 +430,12 @@ class MQTT_base:
         pass
 
     def _own(self, coro):  # A task that lives as long as the connection
-        self._tasks.append(asyncio.create_task(_guard(coro, self._fail)))
+        self._tasks.append(asyncio.create_task(coro))
+
+    def _broke(self, e):  # Such a task
+        if not isinstance(e, (OSError, ValueError)):  # Else a stream broke
+            sys.print_exception(e)
+        self._fail(e)
 
     async def _ended(self, ms):  # CONNACK or the end came within that time
         try:
@@ -466,66 +488,59 @@ class MQTT_base:
         session = self._core
         queue = self.queue
         r = failures = 0
-        while True:
-            limit = _BURST
-            if queue is not None:
-                limit = queue.room()
-                if not limit:
-                    yield from asyncio.sleep_ms(0)  # Let a consumer make room
-                    limit = queue.room() or 1
-            try:
-                r = session.receive(ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None)
-                failures = 0
-            except BaseException as e:  # A tuple here would allocate
-                if not isinstance(e, Exception) and not (session.calling() and _cancelled(e)):
-                    raise
-                if session.calling():  # It is the application's
-                    sys.print_exception(e)
-                    r = _MORE
-                elif isinstance(e, MemoryError) and failures < 8:
-                    gc.collect()
-                    failures += 1
-                    yield from asyncio.sleep_ms(20 * failures)
-                    continue
-                else:
-                    return self._fail(e)
-            if r >= _DONE:
-                if r >= _NOTED:
-                    self._note(r - _NOTED)
-                else:
-                    self._finish(r >> 8, r & 0xFF)
-                continue  # There may be more, and answers to write
-            if r == _CONNACK:
-                self._accepted()
-                if self._auth:  # Nothing from who has yet to be agreed to
-                    yield from self._wake.wait()
-                    if self._error:
-                        return
-            elif r == _DISCONNECT:
-                return self._dismissed()
-            elif r == _AUTH:
-                if self._auth is None:
-                    return self._fail(OSError(-1, "the broker wants AUTH: set config['auth_coro']"))
-                self._auth.step(session.reason(), session.properties() or {})
-            elif r == _CLOSED:
-                return self._fail(OSError(errno.ECONNRESET, "closed by the broker"))
-            elif r < 0:
-                return self._fail(_wire_error(r))
-            self._unsent(session.unsent())
-            if r == _WAIT:
-                yield core._io_queue.queue_read(sock)
-            elif r == _MORE:
-                yield from asyncio.sleep_ms(0)
-
-    # What the clock asks for: pings, repeats, giving up
-    async def _tick(self):
-        most = min(1000, self._response_ms // 4)
-        while True:
-            ms = self._due()
-            if ms == 0:
-                return self._fail(OSError(errno.ETIMEDOUT, "no answer from the broker"))
-            await asyncio.sleep_ms(min(abs(ms), most))
-            self._check_link()
+        try:
+            while True:
+                limit = _BURST
+                if queue is not None:
+                    limit = queue.room()
+                    if not limit:
+                        yield from asyncio.sleep_ms(0)  # Let a consumer make room
+                        limit = queue.room() or 1
+                try:
+                    r = session.receive(ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None)
+                    failures = 0
+                except BaseException as e:  # A tuple here would allocate
+                    if not isinstance(e, Exception) and not (session.calling() and _cancelled(e)):
+                        raise
+                    if session.calling():  # It is the application's
+                        sys.print_exception(e)
+                        r = _MORE
+                    elif isinstance(e, MemoryError) and failures < 8:
+                        gc.collect()
+                        failures += 1
+                        yield from asyncio.sleep_ms(20 * failures)
+                        continue
+                    else:
+                        return self._fail(e)
+                if r >= _DONE:
+                    if r >= _NOTED:
+                        self._note(r - _NOTED)
+                    else:
+                        self._finish(r >> 8, r & 0xFF)
+                    continue  # There may be more, and answers to write
+                if r == _CONNACK:
+                    self._accepted()
+                    if self._auth:  # Nothing from who has yet to be agreed to
+                        yield from self._wake.wait()
+                        if self._error:
+                            return
+                elif r == _DISCONNECT:
+                    return self._dismissed()
+                elif r == _AUTH:
+                    if self._auth is None:
+                        return self._fail(OSError(-1, "the broker wants AUTH: set config['auth_coro']"))
+                    self._auth.step(session.reason(), session.properties() or {})
+                elif r == _CLOSED:
+                    return self._fail(OSError(errno.ECONNRESET, "closed by the broker"))
+                elif r < 0:
+                    return self._fail(_wire_error(r))
+                self._unsent(session.unsent())
+                if r == _WAIT:
+                    yield core._io_queue.queue_read(sock)
+                elif r == _MORE:
+                    yield from asyncio.sleep_ms(0)
+        except Exception as e:
+            self._broke(e)
 
     # Sends again what is to be sent again, after a reconnection in order, and
     # pings. Milliseconds to the next time; 0: no answer in time; below 0: the
@@ -538,9 +553,6 @@ class MQTT_base:
                 return ms
             if not self._again(-ms):
                 return ms
-
-    def _check_link(self):
-        pass
 
     # *** Sending ***
 
@@ -562,6 +574,8 @@ class MQTT_base:
                     break
                 if self._ssl:  # May be writable and yet wait for the peer
                     await asyncio.sleep_ms(5)
+        except Exception as e:
+            return self._broke(e)
         finally:
             lock.release()
         self._draining = False
@@ -834,23 +848,27 @@ def _wire_error(r):
     return OSError(-1, "bad packet from the broker: error %d" % (-r - 1000))
 
 
+class MQTT_base(_Connection):
+    REPUB_COUNT = 0
+    DEBUG = False
+    _online = 0  # Clients that are connected
+
+
 # Keeps up the connection and the link below it
-class MQTTClient(MQTT_base):
-    def __init__(self, config=config):
-        super().__init__(config)
-        self._link = make_link(config)
-        self._sta_if = getattr(self._link, "interface", self._link)
-        self._wifi_handler = config.get("wifi_coro", eliza)
-        self._connect_handler = config.get("connect_coro", eliza)
+class _Resilient(MQTT_base):
+    def _prepare(self, c):
+        self._link = link.make_link(c)
+        self._wifi_handler = c["wifi_coro"]
+        self._connect_handler = c["connect_coro"]
         self._has_connected = False
         self._connector = None  # The task in connect()
         self._keeper = None
         self._handler = None  # The running connect_coro
         self._since = ticks_ms()
 
-    def _new_locks(self):
-        super()._new_locks()
-        self._connecting = asyncio.Lock()
+    @property
+    def _sta_if(self):
+        return getattr(self._link, "interface", self._link)
 
     async def wifi_connect(self, quick=False):
         if self._has_connected:  # It is down, or of no use: start afresh
@@ -858,22 +876,22 @@ class MQTTClient(MQTT_base):
         await self._link.connect(quick)
 
     async def connect(self, *, quick=False):
-        lock = self._connecting
-        await lock.acquire()
-        if lock is not self._connecting:
-            lock.release()
-            raise OSError(errno.ENOTCONN, "closed meanwhile")
-        try:  # As async with, which allocates to release it
-            if not (self._isconnected and self._keeper):
-                self._stopped = False
-                self._connector = core.cur_task
-                await self._connect_once(quick)
+        while self._connector:
+            await self._turn.wait()
+            self._check_stopped()
+        if self._isconnected and self._keeper:
+            return
+        self._stopped = False
+        self._connector = core.cur_task
+        try:
+            await self._connect_once(quick)
         except asyncio.CancelledError:
             self._check_stopped()  # Not by the application
             raise
         finally:
-            self._connector = None
-            lock.release()
+            if self._connector is core.cur_task:
+                self._connector = None
+                self._pulse()
 
     async def _connect_once(self, quick):
         _cancel(self._keeper)
@@ -908,26 +926,30 @@ class MQTTClient(MQTT_base):
         if self.queue is not None:
             self.up.set()
             return
-        self._spawn(self._wifi_handler(True))
+        asyncio.create_task(_guard(self._wifi_handler(True)))
         _cancel(self._handler)
-        self._handler = self._spawn(self._connect_handler(self))
+        self._handler = asyncio.create_task(_guard(self._connect_handler(self), self))
 
     def _announce_down(self):
         if self.queue is not None:
             self.down.set()
         else:
-            self._spawn(self._wifi_handler(False))
-
-    def _spawn(self, coro):
-        return asyncio.create_task(_guard(coro))
+            asyncio.create_task(_guard(self._wifi_handler(False)))
 
     # Owns the connection's life from the first connect() to disconnect()
     async def _keep(self, up=True):
+        most = min(1000, self._response_ms // 4)
         n = 0  # Attempts since the last connection that held
         while True:
             try:
+                while self._isconnected:  # Pings, repeats, giving up
+                    ms = self._due()
+                    if ms:
+                        await asyncio.sleep_ms(min(abs(ms), most))  # _fail() ends it
+                        self.isconnected()
+                    else:
+                        self._fail(OSError(errno.ETIMEDOUT, "no answer from the broker"))
                 if up:
-                    await self._wake.wait()
                     up = False
                     self.dprint("Connection lost: %s" % self._error)
                     self._drop()
@@ -946,16 +968,22 @@ class MQTTClient(MQTT_base):
                 # wait_for() without memory cancels who waits: it was not us
                 if not isinstance(e, Exception) and (self._keeper is not core.cur_task or not _cancelled(e)):
                     raise
+                if self._isconnected:
+                    self._broke(e)
+                    continue
                 self._drop()
                 if self.DEBUG:
                     self.dprint("Reconnect failed: %s", e)
 
-    def _check_link(self):
-        if not self._link.isconnected():
-            self._reconnect()
+    def _fail(self, er):
+        keeper = self._isconnected and self._keeper
+        MQTT_base._fail(self, er)
+        if keeper and keeper is not core.cur_task:  # Then it sleeps
+            core._task_queue.remove(keeper)
+            core._task_queue.push(keeper)
 
     def _reconnect(self):
-        self._fail(OSError(errno.ENOTCONN, "link down"))
+        self._fail(OSError(errno.ENOTCONN, "the link is down"))
 
     def isconnected(self):
         if self._isconnected and not self._link.isconnected():
@@ -1003,6 +1031,7 @@ class MQTTClient(MQTT_base):
         self._drop()
         self._end_requests()
         self._new_locks()
+        self._connector = None
         self._link.close()
 
     # Is the internet there? packet: a DNS query
@@ -1015,7 +1044,7 @@ class MQTTClient(MQTT_base):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             s.setblocking(False)
-            s.connect(socket.getaddrinfo("8.8.8.8", 53)[0][-1])
+            s.connect(socket.getaddrinfo(*_DNS)[0][-1])
             s.send(packet)
             await asyncio.wait_for_ms(_readable(s), 3000)
             answer = s.recv(32)
@@ -1025,6 +1054,10 @@ class MQTTClient(MQTT_base):
             return False
         finally:
             s.close()
+
+
+class MQTTClient(_Resilient):
+    pass
 
 
 # Milliseconds before attempt n: at once, then doubling to ten seconds

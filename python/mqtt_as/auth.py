@@ -47,17 +47,20 @@ class Auth:
             client._own(self._answer(reason, props))
 
     async def _answer(self, reason, props):
-        answer = await self._coro(reason, props)
         client = self._client
-        if reason:
-            answer = dict(answer or {})
-            answer[0x15] = self._method
-            client._unsent(client._call(client._core.control, True, reason, answer))
-        elif self._again:
-            self._again = False
-            client._pulse()
-        else:
-            client._wake.set()
+        try:
+            answer = await self._coro(reason, props)
+            if reason:
+                answer = dict(answer or {})
+                answer[0x15] = self._method
+                client._unsent(client._call(client._core.control, True, reason, answer))
+            elif self._again:
+                self._again = False
+                client._pulse()
+            else:
+                client._wake.set()
+        except Exception as e:
+            client._broke(e)
 
     async def again(self):
         async with self._lock:

@@ -9,10 +9,10 @@ import asyncio
 from sys import platform
 from time import ticks_add, ticks_diff, ticks_ms
 
-ESP32 = platform == "esp32"
-ESP8266 = platform == "esp8266"
-RP2 = platform == "rp2"
-PYBOARD = platform == "pyboard"
+from micropython import const
+
+_SETTLE = const(500)  # ms in which a driver learns that it has been disconnected
+_SECRET = const(("ssid=",))  # From there on what a module says has the key in it
 
 try:
     if platform == "linux":
@@ -50,7 +50,8 @@ class NoLink:
     def disconnect(self):
         pass
 
-    close = disconnect
+    def close(self):
+        pass
 
     def active(self, *_):
         return True
@@ -65,15 +66,15 @@ class NoLink:
         return 0
 
 
-# Wi-Fi as the ports know it; network and platform can be given for tests
-class WiFi:
-    TIMEOUT = 60_000  # ms in which a station must have an address
-    STABLE = 5_000  # ms for which the link must then hold, unless quick
-    SETTLE = 500  # ms in which a driver learns that it has been disconnected
-    _owner = None  # Who connects the station, which several clients share,
-    _until = 0  # and until when it has not to be heard of
+TIMEOUT = 60_000  # ms in which a station must have an address
+STABLE = 5_000  # ms for which the link must then hold, unless quick
+_owner = None  # Who connects the station, which several clients share,
+_until = 0  # and until when it has not to be heard of
 
-    def __init__(self, config, network=network, platform=platform):
+
+# Wi-Fi as the ports know it
+class WiFi:
+    def __init__(self, config, network, platform):
         self._ssid = config.get("ssid")
         self._pw = config.get("wifi_pw")
         self._platform = platform
@@ -106,7 +107,7 @@ class WiFi:
             self._leave()
 
     def _busy(self):  # Does another client connect the station?
-        return WiFi._owner not in (None, self) and ticks_diff(ticks_ms(), WiFi._until) < 1000
+        return _owner not in (None, self) and ticks_diff(ticks_ms(), _until) < 1000
 
     def _leave(self):
         self._left = True
@@ -120,8 +121,9 @@ class WiFi:
         self.interface.active(False)
 
     async def _pause(self, ms):
-        WiFi._owner = self
-        WiFi._until = ticks_add(ticks_ms(), ms)
+        global _owner, _until
+        _owner = self
+        _until = ticks_add(ticks_ms(), ms)
         await asyncio.sleep_ms(ms)
         if self._closed:
             raise OSError(-1, "Wi-Fi is closed")
@@ -130,7 +132,7 @@ class WiFi:
     # connected until then, a CYW43 would forget a join
     async def _settle(self):
         if self._left:
-            await self._pause(self.SETTLE)
+            await self._pause(_SETTLE)
             self._left = False
 
     # Has the station given up? Ports with a status that says so end the wait
@@ -143,14 +145,15 @@ class WiFi:
         return p != "esp32" and not isinstance(status, bool) and status <= 0
 
     async def connect(self, quick):
+        global _owner
         self._closed = False
         while self._busy():
             await asyncio.sleep_ms(100)
         try:
             await self._connect(quick)
         finally:
-            if WiFi._owner is self:
-                WiFi._owner = None
+            if _owner is self:
+                _owner = None
 
     async def _connect(self, quick):
         await self._settle()
@@ -168,7 +171,7 @@ class WiFi:
                 await self._join(self._ssid, self._pw)
             if not quick:
                 t = ticks_ms()
-                while ticks_diff(ticks_ms(), t) < self.STABLE:
+                while ticks_diff(ticks_ms(), t) < STABLE:
                     await self._pause(200)
                     if not sta.isconnected():
                         raise OSError(-1, "Wi-Fi does not stay up")
@@ -191,18 +194,18 @@ class WiFi:
                 sta.connect(*network)
                 break
             except (OSError, RuntimeError) as e:
-                if again:  # What a module says has the key in it
-                    raise OSError(-1, "Wi-Fi does not connect: " + str(e).split("ssid=")[0])
+                if again:
+                    raise OSError(-1, "Wi-Fi does not connect: " + str(e).split(*_SECRET)[0])
             self._leave()  # An ESP32 that is connecting already
             await self._settle()
         t = ticks_ms()
         await self._pause(200)  # Until then the status may be an old one
         while not sta.isconnected():
             status = sta.status()
-            if ticks_diff(ticks_ms(), t) > self.TIMEOUT or self._failed(status):
+            if ticks_diff(ticks_ms(), t) > TIMEOUT or self._failed(status):
                 raise OSError(-1, "Wi-Fi does not connect: status %s" % status)
             await self._pause(200)
 
 
 def make_link(config):
-    return config.get("link") or (WiFi(config) if hasattr(network, "WLAN") else NoLink())
+    return config["link"] or (WiFi(config, network, platform) if hasattr(network, "WLAN") else NoLink())

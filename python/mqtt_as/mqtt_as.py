@@ -1,3 +1,3 @@
 # The layout before 0.8.1: from mqtt_as.mqtt_as import MQTTClient, config
 from . import *
-from . import MQTT_base, MQTTException, MsgQueue, asyncio
+from . import ESP32, ESP8266, PYBOARD, RP2, MQTT_base, MQTTException, MsgQueue, asyncio

@@ -1,8 +1,6 @@
 # Messages on their way to the application
 import asyncio
 
-_NONE = object()  # In 3.1.1 there are no properties
-
 
 # Holds size messages; a further one takes the place of the oldest. Their places
 # are there from the start: putting one in cannot fail
@@ -17,7 +15,7 @@ class MsgQueue:
     def room(self):
         return len(self._q) - self._n
 
-    def put(self, topic, msg, retained, properties=_NONE):
+    def put(self, topic, msg, retained, properties=False):  # False: 3.1.1, which has none
         q = self._q
         size = len(q)
         if self._n == size:
@@ -40,7 +38,7 @@ class MsgQueue:
             self._event.clear()
             await self._event.wait()
         place = self._q[self._first]
-        message = tuple(place[:3] if place[3] is _NONE else place)
+        message = tuple(place[:3] if place[3] is False else place)
         for i in range(4):
             place[i] = None
         self._first = (self._first + 1) % len(self._q)
