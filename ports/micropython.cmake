@@ -11,9 +11,20 @@ add_custom_target(mqtt_as_library
     VERBATIM
 )
 
+# The Python layer's objects, for which mpy-cross has to be there (make -C mpy-cross). They are made here, since names
+# are looked for in them before anything is built.
+set(MQTT_AS_FROZEN ${CMAKE_BINARY_DIR}/mqtt_as/frozen.c)
+set(MQTT_AS_FREEZE ${CMAKE_CURRENT_LIST_DIR}/freeze)
+file(GLOB MQTT_AS_PYTHON ${CMAKE_CURRENT_LIST_DIR}/../python/mqtt_as/*.py)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${MQTT_AS_FREEZE} ${MQTT_AS_PYTHON})
+execute_process(COMMAND ${MQTT_AS_FREEZE} ${MICROPY_DIR} ${MQTT_AS_FROZEN} RESULT_VARIABLE MQTT_AS_FAILED)
+if(MQTT_AS_FAILED)
+    message(FATAL_ERROR "mqtt_as: ${MQTT_AS_FREEZE} failed")
+endif()
+
 add_library(usermod_mqtt_as INTERFACE)
 add_dependencies(usermod_mqtt_as mqtt_as_library)
-target_sources(usermod_mqtt_as INTERFACE ${CMAKE_CURRENT_LIST_DIR}/mqtt_as.c)
+target_sources(usermod_mqtt_as INTERFACE ${CMAKE_CURRENT_LIST_DIR}/mqtt_as.c ${MQTT_AS_FROZEN})
 target_link_libraries(usermod_mqtt_as INTERFACE ${MQTT_AS_O})
 if(MQTT STREQUAL "3.1.1")
     target_compile_definitions(usermod INTERFACE MQTT_AS_3_1_1=1)

@@ -11,6 +11,13 @@ MQTT_AS_DIR := $(USERMOD_DIR)
 MQTT_AS_O = $(BUILD)/mqtt_as/extmod/module.o
 PY_O += $(MQTT_AS_O)
 
+# the Python layer's objects
+MQTT_AS_FROZEN = $(BUILD)/mqtt_as/frozen.c
+SRC_QSTR += $(MQTT_AS_FROZEN)
+PY_O += $(MQTT_AS_FROZEN:.c=.o)
+$(MQTT_AS_FROZEN): $(MQTT_AS_DIR)/freeze $(wildcard $(MQTT_AS_DIR)/../python/mqtt_as/*.py) | $(MICROPY_MPYCROSS_DEPENDENCY)
+	$(Q)MICROPY_MPYCROSS=$(MICROPY_MPYCROSS) $< $(TOP) $@
+
 # cargo knows what is out of date: ask it each time
 $(MQTT_AS_O): MQTT_AS_FORCE
 	$(Q)MQTT=$(MQTT) $(MQTT_AS_DIR)/library $@ $(CC) $(CFLAGS)
