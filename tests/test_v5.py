@@ -77,6 +77,96 @@ def test_properties_received(clients, peer, properties, seen):
     end(p)
 
 
+# Properties of messages and what a callback sees of them: the same again, one value, a length or the order changed, a name
+# that repeats, and more than is kept.
+SEQUENCE = [
+    ('01 01 03 "text" 26 "k" "v"', [(1, 1), (3, "text"), (38, {"k": "v"})]),
+    ('01 00 03 "text" 26 "k" "v"', [(1, 0), (3, "text"), (38, {"k": "v"})]),
+    ('01 00 03 "tex2" 26 "k" "v"', [(1, 0), (3, "tex2"), (38, {"k": "v"})]),
+    ('01 00 03 "longer" 26 "k" ""', [(1, 0), (3, "longer"), (38, {"k": ""})]),
+    ('26 "k" "" 01 00 03 "longer"', [(1, 0), (3, "longer"), (38, {"k": ""})]),
+    ('26 "a" "1" 26 "b" "2" 26 "a" "3"', [(38, [("a", "1"), ("b", "2"), ("a", "3")])]),
+    ('26 "a" "1" 26 "b" "2" 26 "c" "3" 09 "x"', [(9, b"x"), (38, {"a": "1", "b": "2", "c": "3"})]),
+    ("0b 01 0b 02 0b 03 02 00 00 00 00", [(2, 0), (11, [1, 2, 3])]),
+    ('0b 01 26 "a" "1" 0b 02 26 "a" "1"', [(11, [1, 2]), (38, [("a", "1"), ("a", "1")])]),
+    ("02 ff ff ff ff 0b 7f", [(2, 0xFFFFFFFF), (11, 127)]),
+    ("", None),
+    (f'03 "{"x" * 200}" 26 "k" "{"y" * 100}"', [(3, "x" * 200), (38, {"k": "y" * 100})]),
+]
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_properties_that_come_again(clients, peer, times):
+    """Each message has a dict of its own, whatever the application does to it."""
+    script = """
+        kept = []
+
+        def show(topic, msg, retained, properties):
+            print("message", properties and sorted(properties.items()))
+            if properties:
+                for v in properties.values():
+                    if isinstance(v, dict):
+                        v["k"] = "own"
+                    elif isinstance(v, list):
+                        v.append(4)
+                properties[3] = properties.pop(1, "own")
+                kept.append((properties, str(properties)))
+            gc.collect()
+            kept.append((b"over" * 20,) * 2)  # What is given back too early does not stay as it was
+
+        config["subs_cb"] = show
+
+        async def main(client):
+            await client.connect()
+            print("connected")
+            await told()
+            print("kept", len(kept), all(str(a) == str(b) for a, b in kept))
+    """
+    p, c = connected(clients, peer, script)
+    p.expect("connected")
+    messages = [message for message in SEQUENCE + SEQUENCE[::-1] for _ in range(times)]
+    for properties, _ in messages:
+        publish(c, properties)
+    for _, seen in messages:
+        assert eval(p.expect(r"^message (.*)")[1]) == seen
+    p.send("")
+    p.expect(r"^kept \d+ True")
+    end(p)
+
+
+def test_heap_for_properties_that_come_again(clients, peer):
+    """Text that a message has in common with the one before takes none."""
+    script = """
+        n = before = 0
+
+        def show(topic, msg, retained, properties):
+            global n, before
+            n += 1
+            if n % 60 == 10:
+                before = gc.mem_alloc()
+            elif n % 60 == 0:
+                print("heap", gc.mem_alloc() - before)
+
+        config["subs_cb"] = show
+
+        async def main(client):
+            await client.connect()
+            gc.collect()
+            gc.disable()
+            print("connected")
+            await told()
+    """
+    p, c = connected(clients, peer, script)
+    p.expect("connected")
+    for other in "a", "b":
+        for n in range(60):
+            publish(c, f'03 "{"x" * 240}{other if n % 2 else "a"}"')
+    same, changing = (int(p.expect(r"^heap (\d+)")[1]) for _ in range(2))
+    assert changing - same > 50 * 240
+    end(p)
+
+
 def test_properties_through_the_queue(clients, peer):
     script = """
         async def main(client):

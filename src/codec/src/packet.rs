@@ -27,6 +27,8 @@ pub struct Packet<'a> {
     pub topic: &'a [u8],
     /// MQTT 5 only.
     pub properties: Properties<'a>,
+    /// PUBLISH: the properties are those that [`Packet::parse_after`] was given.
+    pub known: bool,
     /// PUBLISH: the message.
     ///
     /// SUBACK and UNSUBACK: a code for each topic filter, one at least: the QoS granted or 0x80 and above for a failure.
@@ -53,6 +55,17 @@ impl<'a> Packet<'a> {
     /// Parses one packet: `first` is the first byte of its fixed header, `body` exactly the bytes of its
     /// remaining length. All of the packet has been checked when this returns Ok.
     pub fn parse(version: Version, first: u8, body: &'a [u8]) -> Result<Packet<'a>, Error> {
+        Self::parse_after(version, first, body, Properties::EMPTY)
+    }
+
+    /// As [`Packet::parse`]. `known` are the properties of a PUBLISH before: if this one has the same they are not checked
+    /// again.
+    pub fn parse_after(
+        version: Version,
+        first: u8,
+        body: &'a [u8],
+        known: Properties<'_>,
+    ) -> Result<Packet<'a>, Error> {
         let packet_type = PacketType::received(version, first)?;
         let r = &mut Reader::new(body);
         let mut p = Packet {
@@ -63,6 +76,7 @@ impl<'a> Packet<'a> {
             pid: None,
             topic: &[],
             properties: Properties::EMPTY,
+            known: false,
             payload: &[],
         };
         match packet_type {
@@ -71,7 +85,13 @@ impl<'a> Packet<'a> {
                 if p.qos() != QoS::AtMostOnce {
                     p.pid = Some(r.pid());
                 }
-                p.properties = r.properties(version, Place::PublishIn);
+                if version.is_v5() {
+                    p.properties = r.unchecked();
+                    p.known = p.properties == known;
+                    if !p.known {
+                        r.check(p.properties.check(Place::PublishIn));
+                    }
+                }
                 if p.topic.is_empty() && p.properties.get(TOPIC_ALIAS).is_none() {
                     r.fail(Error::EmptyTopic);
                 }

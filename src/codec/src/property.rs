@@ -59,13 +59,13 @@ pub enum Kind {
     Pair,
 }
 
-/// The value of a property.
+/// The value of a property; a number as one of 32 bits, whatever its width.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Value<'a> {
     /// A byte
-    Byte(u8),
+    Byte(u32),
     /// Two bytes
-    U16(u16),
+    U16(u32),
     /// Four bytes
     U32(u32),
     /// A variable byte integer
@@ -82,9 +82,7 @@ impl Value<'_> {
     /// The number, of whatever width, if it is one.
     pub fn number(&self) -> Option<u32> {
         match *self {
-            Value::Byte(n) => Some(n.into()),
-            Value::U16(n) => Some(n.into()),
-            Value::U32(n) | Value::Varint(n) => Some(n),
+            Value::Byte(n) | Value::U16(n) | Value::U32(n) | Value::Varint(n) => Some(n),
             _ => None,
         }
     }
@@ -118,9 +116,10 @@ const fn row(id: u8, kind: Kind, places: u16) -> Property {
     Property { id, kind, places }
 }
 
-/// All properties (2.2.2.2).
+/// All properties (2.2.2.2); those of a PUBLISH come first, since they are looked for most.
 #[rustfmt::skip]
 static TABLE: [Property; 27] = [
+    row(USER_PROPERTY, Kind::Pair, ALL),
     row(0x01, Kind::Flag, PUBLISH | WILL),            // payload format indicator
     row(0x02, Kind::U32, PUBLISH | WILL),             // message expiry interval, s
     row(0x03, Kind::Str, PUBLISH | WILL),             // content type
@@ -143,7 +142,6 @@ static TABLE: [Property; 27] = [
     row(TOPIC_ALIAS, Kind::U16NonZero, PUBLISH),
     row(0x24, Kind::Flag, CONNACK),                   // maximum QoS
     row(0x25, Kind::Flag, CONNACK),                   // retain available
-    row(USER_PROPERTY, Kind::Pair, ALL),
     row(0x27, Kind::U32NonZero, CONNECT | CONNACK),   // maximum packet size
     row(0x28, Kind::Flag, CONNACK),                   // wildcard subscription available
     row(0x29, Kind::Flag, CONNACK),                   // subscription identifiers available
@@ -169,8 +167,8 @@ impl<'a> Reader<'a> {
         self.result()?;
         let property = find(id)?;
         let value = match property.kind {
-            Kind::Flag => Value::Byte(self.u8()),
-            Kind::U16 | Kind::U16NonZero => Value::U16(self.u16()),
+            Kind::Flag => Value::Byte(self.number(1)),
+            Kind::U16 | Kind::U16NonZero => Value::U16(self.number(2)),
             Kind::U32 | Kind::U32NonZero => Value::U32(self.number(4)),
             Kind::Varint => Value::Varint(self.varint()),
             Kind::Str | Kind::Topic => Value::Str(self.binary()),
@@ -186,14 +184,20 @@ impl<'a> Reader<'a> {
         if !version.is_v5() {
             return Properties::EMPTY;
         }
-        let len = self.varint();
-        let block = self.take(len as usize, Error::Truncated);
-        let properties = Properties { block };
+        let properties = self.unchecked();
         // the absence of a property is no error of a packet that has failed already
         if self.result().is_ok() {
             self.check(properties.check(place));
         }
         properties
+    }
+
+    /// Property length and properties.
+    pub fn unchecked(&mut self) -> Properties<'a> {
+        let len = self.varint();
+        Properties {
+            block: self.take(len as usize, Error::Truncated),
+        }
     }
 }
 
@@ -320,8 +324,13 @@ impl<'a> Properties<'a> {
     }
 
     /// The first property with that identifier.
+    #[allow(
+        clippy::manual_contains,
+        reason = "made for speed on long slices, of many times the code"
+    )]
     pub fn get(&self, id: u8) -> Option<Value<'a>> {
-        if self.is_empty() {
+        // what has it has that byte too, and most have neither
+        if self.is_empty() || !self.block.iter().any(|&byte| byte == id) {
             return None;
         }
         self.iter()

@@ -2,7 +2,7 @@
 use core::ops::Range;
 
 use crate::header::{Header, PacketType};
-use crate::{Error, Packet, Version};
+use crate::{Error, Packet, Properties, Version};
 
 /// The memory asked for is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -228,6 +228,15 @@ impl<S: Storage> Receiver<S> {
     /// beyond the maximum packet size are errors before the rest of it has come. After an error the stream is
     /// of no more use: [`Receiver::reset`].
     pub fn peek(&self, version: Version) -> Result<Option<(Packet<'_>, usize)>, Error> {
+        self.peek_after(version, Properties::EMPTY)
+    }
+
+    /// As [`Receiver::peek`], see [`Packet::parse_after`].
+    pub fn peek_after(
+        &self,
+        version: Version,
+        known: Properties<'_>,
+    ) -> Result<Option<(Packet<'_>, usize)>, Error> {
         let live = self.live();
         if let Some(&first) = live.first() {
             PacketType::received(version, first)?;
@@ -245,7 +254,7 @@ impl<S: Storage> Receiver<S> {
             None => return Ok(None),
             Some(body) => body,
         };
-        match Packet::parse(version, header.first, body) {
+        match Packet::parse_after(version, header.first, body, known) {
             Err(Error::Truncated | Error::StringBeyondPacket) if live.len() < total => Ok(None),
             packet => Ok(Some((packet?, total))),
         }

@@ -146,13 +146,22 @@ impl Obj {
         Self(unsafe { table!(obj_new_str(text.as_ptr().cast(), text.len())) })
     }
 
-    /// A `str` object with a copy of the text, which is to be UTF-8: no one checks.
+    /// A `str` object with a copy of the text, which is to be UTF-8: no one checks. It is not one of the interned strings:
+    /// to look for it there takes many times as long as all else.
     ///
     /// # Raises
     /// `MemoryError`
     pub fn text(utf8: &[u8]) -> Self {
-        // SAFETY: pointer and length are those of a slice. What is not UTF-8 gives an odd string, nothing worse.
-        Self(unsafe { table!(obj_new_str(utf8.as_ptr().cast(), utf8.len())) })
+        // SAFETY: pointer and length are those of a slice. `bytes` and `str` have one layout, and an object that is new on
+        // the heap, as one that is not empty has to be, is not known to anyone yet.
+        unsafe {
+            if utf8.is_empty() {
+                return Self(table!(obj_new_str(utf8.as_ptr().cast(), 0)));
+            }
+            let text = Self::bytes(utf8);
+            (*text.as_ptr::<sys::mp_obj_base_t>()).type_ = sys::mp_fun_table.type_str;
+            text
+        }
     }
 
     /// A `tuple` of the items.
@@ -213,6 +222,49 @@ impl Obj {
         // SAFETY: it is a dict.
         unsafe { table!(dict_store(self.0, key.0, value.0)) };
         Ok(())
+    }
+
+    /// Of a `list` a new one with its items, of a `dict` a new one with such copies of its values; else the object itself.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    pub fn copied(self) -> Self {
+        if self.is_list() {
+            // SAFETY: any objects will do. A list times one is a new list.
+            return Self(unsafe {
+                table!(binary_op(
+                    sys::MP_BINARY_OP_MULTIPLY,
+                    self.0,
+                    Self::int(1).0
+                ))
+            });
+        }
+        if !self.is_dict() {
+            return self;
+        }
+        // SAFETY: both are dicts. Entries that are not in use are null. Only to allocate may run other code, a finaliser,
+        // and that does not know of the copy.
+        unsafe {
+            let from = self.as_ptr::<sys::mp_obj_dict_t>();
+            let copy = Self::dict_new((*from).map.alloc);
+            let (from, to) = (
+                &(*from).map,
+                &mut (*copy.as_ptr::<sys::mp_obj_dict_t>()).map,
+            );
+            if from.alloc != to.alloc {
+                return self.copied();
+            }
+            to._bitfield_1 = from._bitfield_1;
+            to.set_is_fixed(0);
+            to.table.copy_from_nonoverlapping(from.table, from.alloc);
+            for i in 0..to.alloc {
+                let value = &mut (*to.table.add(i)).value;
+                if !value.is_null() {
+                    *value = Self(*value).copied().0;
+                }
+            }
+            copy
+        }
     }
 
     /// The item of a `dict`, `list` or other container: `self[key]`.
@@ -341,12 +393,14 @@ impl Obj {
     }
 
     /// Whether the object is a `dict`.
+    #[inline(never)]
     pub fn is_dict(self) -> bool {
         // SAFETY: the table is constant.
         self.type_ptr() == unsafe { sys::mp_fun_table.type_dict }
     }
 
     /// Whether the object is a `list`.
+    #[inline(never)]
     pub fn is_list(self) -> bool {
         // SAFETY: the table is constant.
         self.type_ptr() == unsafe { sys::mp_fun_table.type_list }

@@ -4,6 +4,7 @@
 //! User properties (0x26) are a dict, or a list of pairs where a name repeats;
 //! subscription identifiers (0x0B) an int, or a list of them.
 use crate::arguments::{refuse, sound};
+#[cfg(feature = "v5")]
 use core::mem::replace;
 use micropython::{Exception, GcBytes, Obj, buffer, bytes_of};
 use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
@@ -118,65 +119,122 @@ pub fn decoded(properties: Properties<'_>) -> Obj {
         return Obj::none();
     }
     let dict = Obj::dict_new(4);
-    let (mut paired, mut listed) = (false, false);
-    for (id, value) in properties {
-        // Where one may repeat the first stands for all.
-        let repeated = match value {
-            Value::Pair(..) => replace(&mut paired, true),
-            Value::Varint(_) => replace(&mut listed, true),
-            _ => false,
-        };
-        if !repeated {
-            dict.set_item(Obj::int(id.into()), decoded_value(properties, value));
-        }
-    }
-    dict
-}
-
-/// The value of a property of which this is the first.
-fn decoded_value(properties: Properties<'_>, value: Value<'_>) -> Obj {
-    match value {
-        Value::Pair(..) => pairs(properties),
-        Value::Str(text) => Obj::text(text),
-        Value::Bin(data) => Obj::bytes(data),
-        Value::Byte(n) => Obj::uint(n.into()),
-        Value::U16(n) => Obj::uint(n.into()),
-        Value::U32(n) => Obj::uint(n as usize),
-        Value::Varint(_) => identifiers(properties),
-    }
-}
-
-/// The subscription identifiers: an int, or a list if there are more.
-fn identifiers(properties: Properties<'_>) -> Obj {
-    let mut found = Obj::none();
-    for (_, value) in properties {
-        if let Value::Varint(n) = value {
-            let n = Obj::uint(n as usize);
-            if found.is_none() {
-                found = n;
-            } else {
-                if !found.is_list() {
-                    found = Obj::list(&[found]);
+    let mut user = Obj::none();
+    loop {
+        let mut named = 0;
+        let mut identifiers = Obj::none();
+        for (id, value) in properties {
+            let value = match value {
+                Value::Pair(name, value) => {
+                    let (name, value) = (Obj::text(name), Obj::text(value));
+                    if user.is_list() {
+                        user.list_append(Obj::tuple(&[name, value]));
+                    } else {
+                        if named == 0 {
+                            user = Obj::dict_new(1);
+                        }
+                        user.set_item(name, value);
+                    }
+                    named += 1;
+                    user
                 }
-                found.list_append(n);
-            }
+                Value::Str(text) => Obj::text(text),
+                Value::Bin(data) => Obj::bytes(data),
+                Value::Byte(n) | Value::U16(n) | Value::U32(n) => Obj::uint(n as usize),
+                Value::Varint(n) => {
+                    let n = Obj::uint(n as usize);
+                    if identifiers.is_list() {
+                        identifiers.list_append(n);
+                    } else if identifiers.is_none() {
+                        identifiers = n;
+                    } else {
+                        identifiers = Obj::list(&[identifiers, n]);
+                    }
+                    identifiers
+                }
+            };
+            dict.set_item(Obj::int(id.into()), value);
         }
+        if named == 0 || user.len() == named {
+            return dict;
+        }
+        // A name repeats.
+        user = Obj::list_new();
     }
-    found
 }
 
-/// The user properties: a dict, or a list of pairs if a name repeats.
-fn pairs(properties: Properties<'_>) -> Obj {
-    let dict = Obj::dict_new(1);
-    let list = Obj::list_new();
-    for (_, value) in properties {
-        if let Value::Pair(name, value) = value {
-            let (name, value) = (Obj::text(name), Obj::text(value));
-            dict.set_item(name, value);
-            list.list_append(Obj::tuple(&[name, value]));
+/// Bytes of properties that are kept at most.
+#[cfg(feature = "v5")]
+const KEPT: usize = 256;
+
+/// Properties that two messages in a row had: the next is likely to have them too.
+#[cfg(feature = "v5")]
+pub struct Known {
+    block: GcBytes,
+    /// Made of the block, and never handed out.
+    dict: Obj,
+    /// Of the last block that differed.
+    hash: u32,
+}
+
+#[cfg(feature = "v5")]
+impl Known {
+    pub fn new() -> Self {
+        Known {
+            block: GcBytes::EMPTY,
+            dict: Obj::none(),
+            hash: 0,
         }
     }
-    if dict.len() == list.len() { dict } else { list }
+
+    /// What [`Receiver::peek_after`](mqtt_codec::Receiver::peek_after) is to look for.
+    pub fn get(&self) -> Properties<'_> {
+        Properties::checked(&self.block)
+    }
+
+    /// As [`decoded`], a new dict for each message; its strings are those of the
+    /// message before, if the packet's properties are known.
+    ///
+    /// # Raises
+    /// `MemoryError`
+    pub fn decoded(&mut self, properties: Properties<'_>, known: bool) -> Obj {
+        let block = properties.as_bytes();
+        if block.is_empty() {
+            return Obj::none();
+        }
+        if !known {
+            let mix = |hash: u32, &byte: &u8| hash.wrapping_mul(33) ^ u32::from(byte);
+            let hash = block.iter().fold(0, mix);
+            // Of properties that change each time nothing is kept.
+            if replace(&mut self.hash, hash) != hash || block.len() > KEPT {
+                return decoded(properties);
+            }
+            let mut kept = GcBytes::new(block.len());
+            kept.copy_from_slice(block);
+            self.dict = decoded(properties);
+            self.block = kept;
+        }
+        self.dict.copied()
+    }
+}
+
+/// In 3.1.1 there are none.
+#[cfg(not(feature = "v5"))]
+pub struct Known;
+
+#[cfg(not(feature = "v5"))]
+impl Known {
+    pub fn new() -> Self {
+        Known
+    }
+
+    pub fn get(&self) -> Properties<'_> {
+        Properties::EMPTY
+    }
+
+    pub fn decoded(&mut self, _: Properties<'_>, _: bool) -> Obj {
+        Obj::none()
+    }
 }
 
 /// `encode_properties(properties)`: as they stand in a packet, without their

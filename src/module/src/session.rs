@@ -6,7 +6,7 @@ mod send;
 use crate::arguments::{arg, ticks, uint};
 use crate::limits::Limits;
 use crate::memory::{List, Memory};
-use crate::properties::decoded;
+use crate::properties::{Known, decoded};
 use crate::transmit::Transmitter;
 use micropython::{Exception, GcVec, MemoryView, Native, Obj, Stream, class, errno};
 use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
@@ -85,6 +85,7 @@ pub struct Session {
     /// Topics by alias, as given to the server; a list.
     outbound: Obj,
     state: State<List<Flight>, List<Pid>>,
+    properties: Known,
     transmitter: Transmitter,
     receiver: Receiver<Memory>,
     limits: Limits,
@@ -168,6 +169,7 @@ impl Session {
             state,
             view: MemoryView::new(),
             last_topic: Obj::none(),
+            properties: Known::new(),
             limits: Limits::NONE,
             aliases: Obj::none(),
             outbound: Obj::none(),
@@ -206,6 +208,7 @@ impl Session {
         self.current = None;
         self.divided = Obj::none();
         self.view.clear();
+        self.properties = Known::new();
         self.receiver.reset();
         self.transmitter.reset();
     }

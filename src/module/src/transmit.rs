@@ -89,10 +89,9 @@ impl Transmitter {
         }
         let capacity = self.memory.bytes().len();
         if self.end + len > capacity {
-            let live = self.start..self.end;
-            let capacity = capacity.max(live.len() + len);
-            self.memory.0.resize(capacity, live).or_raise();
             let moved = self.start;
+            let capacity = capacity.max(self.end - moved + len);
+            self.memory.0.resize(capacity, moved..self.end).or_raise();
             self.start = 0;
             self.end -= moved;
             self.offered = self.offered.saturating_sub(moved);

@@ -46,7 +46,7 @@ fn check_publish(version: Version, first: u8, body: &[u8], publish: &Packet) {
         (Some((0x23, Value::U16(alias))), _) => {
             let before = &block[..block.len() - 3];
             let apart = PublishHead {
-                alias: NonZeroU16::new(alias),
+                alias: NonZeroU16::new(alias as u16),
                 properties: Properties::parse(before, Place::PublishIn).unwrap(),
                 ..head
             };

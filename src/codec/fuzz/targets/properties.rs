@@ -23,9 +23,9 @@ fn write<'b>(properties: Properties, out: &'b mut [u8]) -> PropertyWriter<'b> {
     let mut writer = PropertyWriter::new(out);
     for (id, value) in properties {
         let result = match value {
-            Value::Byte(value) => writer.put_int(id, value.into()),
-            Value::U16(value) => writer.put_int(id, value.into()),
-            Value::U32(value) | Value::Varint(value) => writer.put_int(id, value),
+            Value::Byte(value) | Value::U16(value) | Value::U32(value) | Value::Varint(value) => {
+                writer.put_int(id, value)
+            }
             Value::Str(bytes) | Value::Bin(bytes) => writer.put_bytes(id, bytes),
             Value::Pair(name, value) => {
                 assert_eq!(id, 0x26);

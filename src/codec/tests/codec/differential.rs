@@ -153,7 +153,7 @@ proptest! {
         let (content_type, response_topic, correlation, will_pairs) = will_texts;
         let will_block = Block::of(Place::Will, &[
             (0x18, delay.map(Value::U32)),
-            (0x01, format.map(Value::Byte)),
+            (0x01, format.map(|n| Value::Byte(n.into()))),
             (0x02, message_expiry.map(Value::U32)),
             (0x03, string(&content_type)),
             (0x08, string(&response_topic)),
@@ -165,11 +165,11 @@ proptest! {
         let data = auth.as_ref().map(|(_, data)| data.clone());
         let block = Block::of(Place::Connect, &[
             (0x11, expiry.map(Value::U32)),
-            (0x21, receive_maximum.map(Value::U16)),
+            (0x21, receive_maximum.map(|n| Value::U16(n.into()))),
             (0x27, packet_size.map(Value::U32)),
-            (0x22, aliases.map(Value::U16)),
-            (0x19, response_info.map(Value::Byte)),
-            (0x17, problem_info.map(Value::Byte)),
+            (0x22, aliases.map(|n| Value::U16(n.into()))),
+            (0x19, response_info.map(|n| Value::Byte(n.into()))),
+            (0x17, problem_info.map(|n| Value::Byte(n.into()))),
             (0x15, string(&method)),
             (0x16, data.as_deref().map(Value::Bin)),
         ], &user_pairs);
@@ -279,9 +279,9 @@ proptest! {
         let dup = dup && qos != 0;
         let alias = if topic.is_empty() { alias.or(Some(1)) } else { alias };
         let given = [
-            (0x01, format.map(Value::Byte)),
+            (0x01, format.map(|n| Value::Byte(n.into()))),
             (0x02, expiry.map(Value::U32)),
-            (0x23, alias.map(Value::U16)),
+            (0x23, alias.map(|n| Value::U16(n.into()))),
             (0x08, string(&response_topic)),
             (0x09, correlation.as_deref().map(Value::Bin)),
             (0x03, string(&content_type)),
@@ -550,17 +550,17 @@ proptest! {
         prop_assert_eq!(parsed, Seen { properties: parsed.properties, ..connack });
         same(Place::Connack, parsed.properties, &[
             (0x11, expiry.map(Value::U32)),
-            (0x21, receive_maximum.map(Value::U16)),
-            (0x24, max_qos.map(Value::Byte)),
-            (0x25, retain.map(Value::Byte)),
+            (0x21, receive_maximum.map(|n| Value::U16(n.into()))),
+            (0x24, max_qos.map(|n| Value::Byte(n.into()))),
+            (0x25, retain.map(|n| Value::Byte(n.into()))),
             (0x27, packet_size.map(Value::U32)),
             (0x12, string(&client_id)),
-            (0x22, aliases.map(Value::U16)),
+            (0x22, aliases.map(|n| Value::U16(n.into()))),
             (0x1F, string(&reason)),
-            (0x28, wildcards.map(Value::Byte)),
-            (0x29, identifiers.map(Value::Byte)),
-            (0x2A, shared.map(Value::Byte)),
-            (0x13, keep_alive.map(Value::U16)),
+            (0x28, wildcards.map(|n| Value::Byte(n.into()))),
+            (0x29, identifiers.map(|n| Value::Byte(n.into()))),
+            (0x2A, shared.map(|n| Value::Byte(n.into()))),
+            (0x13, keep_alive.map(|n| Value::U16(n.into()))),
             (0x1A, string(&response)),
             (0x1C, string(&server)),
             (0x15, string(&method)),

@@ -67,6 +67,33 @@ fn connack_5() {
 }
 
 #[test]
+fn publish_with_known_properties() {
+    // only a block that is wrong shows that it is not checked again
+    let known = Properties::checked(b"\x01\x02");
+    let body = b"\0\x01t\x02\x01\x02m";
+    let after = |body| Packet::parse_after(V5, 0x30, body, known);
+    let packet = after(body).unwrap();
+    assert!(packet.known);
+    assert_eq!((packet.properties, packet.payload), (known, &b"m"[..]));
+    for (body, error) in [
+        (&b"\0\x01t\x02\x01\x03m"[..], Error::PropertyValue),
+        (b"\0\x01t\x04\x01\x02\x01\x02", Error::PropertyValue),
+        (b"\0\x01t\x02\x01", Error::Truncated),
+    ] {
+        assert_eq!(after(body), Err(error));
+    }
+    let other = after(b"\0\x01t\x02\x01\x01m").unwrap();
+    assert!(!other.known);
+    assert_eq!(other.properties.get(0x01), Some(Value::Byte(1)));
+    refused(V5, b"\x30\x07\0\x01t\x02\x01\x02m", Error::PropertyValue);
+    // nor are they known in 3.1.1 and in other packets
+    let packet = Packet::parse_after(V3, 0x30, body, known).unwrap();
+    assert!(!packet.known && packet.properties.is_empty());
+    let connack = Packet::parse_after(V5, 0x20, &[0, 0, 2, 1, 2], known);
+    assert_eq!(connack, Err(Error::PropertyNotHere));
+}
+
+#[test]
 fn publish() {
     let publish = bare(PacketType::Publish);
     assert_eq!(

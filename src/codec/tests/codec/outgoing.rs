@@ -294,7 +294,7 @@ fn property_length_with_alias() {
             let head = PublishHead {
                 version: V5,
                 topic,
-                alias: NonZeroU16::new(alias),
+                alias: NonZeroU16::new(alias as u16),
                 properties: block(&before, Place::PublishOut),
                 ..PUBLISH
             };
@@ -940,7 +940,7 @@ proptest! {
         let mut packet = encode(&head).unwrap();
         packet.extend(&payload);
         prop_assert_eq!(head.packet_len(), Ok(packet.len()));
-        properties.extend(alias.map(|alias| (0x23, Value::U16(alias))));
+        properties.extend(alias.map(|alias| (0x23, Value::U16(alias.into()))));
         let all = raw(&properties);
         prop_assert_eq!(see(version, &packet), Ok(Seen {
             dup: head.dup,

@@ -250,8 +250,8 @@ proptest! {
         let any: Vec<(u8, Value)> = chosen.iter().map(|(index, text, bytes, number)| {
             let (id, like, _) = SPECIFIED[*index];
             let value = match like {
-                Value::Byte(_) => Value::Byte(*number as u8 & 3),
-                Value::U16(_) => Value::U16(*number as u16 >> (number >> 16 & 15)),
+                Value::Byte(_) => Value::Byte(*number & 3),
+                Value::U16(_) => Value::U16((*number & 0xFFFF) >> (number >> 16 & 15)),
                 Value::U32(_) => Value::U32(*number >> (number & 31)),
                 Value::Varint(_) => Value::Varint(*number >> (number & 31).max(4)),
                 Value::Str(_) => Value::Str(text.as_bytes()),

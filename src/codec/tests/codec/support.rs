@@ -143,8 +143,8 @@ pub fn raw(properties: &[(u8, Value)]) -> Vec<u8> {
     for &(id, value) in properties {
         block.push(id);
         block.extend(match value {
-            Value::Byte(value) => vec![value],
-            Value::U16(value) => value.to_be_bytes().to_vec(),
+            Value::Byte(value) => vec![value as u8],
+            Value::U16(value) => (value as u16).to_be_bytes().to_vec(),
             Value::U32(value) => value.to_be_bytes().to_vec(),
             Value::Varint(value) => varint(value),
             Value::Str(bytes) | Value::Bin(bytes) => string(bytes),
@@ -157,9 +157,9 @@ pub fn raw(properties: &[(u8, Value)]) -> Vec<u8> {
 /// Appends a property by the method its value calls for.
 pub fn put_value(writer: &mut PropertyWriter, id: u8, value: Value) -> Result<(), Error> {
     match value {
-        Value::Byte(value) => writer.put_int(id, value.into()),
-        Value::U16(value) => writer.put_int(id, value.into()),
-        Value::U32(value) | Value::Varint(value) => writer.put_int(id, value),
+        Value::Byte(value) | Value::U16(value) | Value::U32(value) | Value::Varint(value) => {
+            writer.put_int(id, value)
+        }
         Value::Str(bytes) | Value::Bin(bytes) => writer.put_bytes(id, bytes),
         Value::Pair(name, value) => {
             assert_eq!(id, 0x26);

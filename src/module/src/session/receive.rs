@@ -2,7 +2,6 @@
 use super::{ACK, Current, Session, stream_error};
 use crate::arguments::{arg, ticks};
 use crate::limits::{Limits, number, property};
-use crate::properties::decoded;
 use micropython::{Exception, Native, Obj, OrRaise, buffer, errno};
 use mqtt_codec::{AckKind, Disconnect, Packet, PacketType, Pid, Properties, ack};
 use mqtt_session::{Incoming, Wait};
@@ -103,7 +102,9 @@ impl Session {
             }
             self.finish_current();
             let found = match self.next_piece(limit, message) {
-                None => self.receiver.peek(self.version),
+                None => self
+                    .receiver
+                    .peek_after(self.version, self.properties.get()),
                 Some(WAIT) => Ok(None),
                 Some(answer) => return answer,
             };
@@ -153,7 +154,7 @@ impl Session {
                     let mut divided = Obj::none();
                     if incoming == Incoming::Deliver {
                         let retain = Obj::bool(p.retain());
-                        let properties = decoded(p.properties);
+                        let properties = self.properties.decoded(p.properties, p.known);
                         if divides {
                             let size = Obj::uint(len - head);
                             divided = Obj::tuple(&[topic, retain, properties, size]);
@@ -183,7 +184,9 @@ impl Session {
                         if present && self.clean {
                             return self.bad(UNEXPECTED, 0x82);
                         }
-                        self.limits = Limits::new(p.properties);
+                        if self.version.is_v5() {
+                            self.limits = Limits::new(p.properties);
+                        }
                         let maximum = number(p.properties, property::RECEIVE_MAXIMUM);
                         self.state.flights.set_receive_maximum(maximum);
                         self.state.connected(present, now);
