@@ -67,6 +67,7 @@ TIMED = [
     rate("received, QoS 0", "receive", flood=True, qos=0),
     rate("received, QoS 1", "receive", flood=True, qos=1),
     rate("received, MQTT 5, four properties", "receive", "mqtt 5", flood=True, qos=0, v5=1),
+    rate("received, MQTT 5, one of four properties changes", "receive", "mqtt 5", flood=True, qos=0, v5=1, stamped=1),
     rate("received through mosquitto, QoS 0", "receive", qos=0),
     rate("received through mosquitto, QoS 1", "receive", qos=1),
     rate("published, QoS 0", "publish", qos=0),

@@ -74,7 +74,7 @@ def once(script, client, *, flood=False, wrapper=(), arch="x64", heap="4m", mpy=
     ended = threading.Event()
     try:
         if flood:
-            kind = {key: settings[key] for key in ("qos", "size", "topics", "count", "v5") if key in settings}
+            kind = {key: settings[key] for key in ("qos", "size", "topics", "count", "v5", "stamped") if key in settings}
             threading.Thread(target=broker.serve, args=(ended.is_set,), kwargs=kind, daemon=True).start()
         elif script in ("receive", "echo", "count_received"):
             process.expect("^ready$", TIMEOUT)

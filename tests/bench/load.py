@@ -11,18 +11,21 @@ ANSWER = "bench/back"
 TIMEOUT = 60  # seconds until the other end must have moved
 BLOCK = 128  # messages to a write
 WINDOW = 128 * BLOCK
-PROPERTIES = '01 01 02 00 00 0e 10 03 "text/plain" 26 "key" "value"'  # format, expiry, content type, user property
+PROPERTIES = '01 01 02 00 00 0e 10 03 "text/plain" 26 "key" "%s"'  # format, expiry, content type, user property
 COUNTED = 20  # messages to a client before something is counted, as in device/measure.py
 
 
-def publication(qos=0, size=100, v5=False, pid=0, topic=TOPIC):
-    properties = f"{len(encode(PROPERTIES)):02x} {PROPERTIES}" if v5 else ""
+def publication(qos=0, size=100, v5=False, pid=0, topic=TOPIC, value="value"):
+    properties = PROPERTIES % value
+    properties = f"{len(encode(properties)):02x} {properties}" if v5 else ""
     identifier = f"{pid >> 8:02x} {pid & 255:02x}" if qos else ""
     return encode(f'3{qos * 2} # "{topic}" {identifier} {properties} {bytes(size).hex(" ")}')
 
 
-def block(first, messages, qos, size, v5, topics):
-    """Publications in a row, with the packet identifiers from `first` on."""
+def block(first, messages, qos, size, v5, topics, stamped=0):
+    """Publications in a row, with the packet identifiers from `first` on. `stamped`: a property that changes."""
+    if stamped:
+        return b"".join(publication(qos, size, v5, value=f"2026-01-01 00:00:{n:02}") for n in range(messages))
     names = [f"{TOPIC}/{n}" if topics > 1 else TOPIC for n in range(topics)]
     packets = [publication(qos, size, v5, topic=name) for name in names[:messages]]
     if qos:
@@ -97,12 +100,14 @@ class Flood(Peer):
     At QoS 1 there are at most WINDOW that it has not acknowledged. What it publishes is acknowledged.
     """
 
-    def serve(self, ended, qos=0, size=100, v5=0, topics=1, count=None):
+    def serve(self, ended, qos=0, size=100, v5=0, topics=1, stamped=0, count=None):
         """Until ended() says so; `count`: so many messages and no more."""
         connection, packet = self._subscribed("20 03 00 00 00" if v5 else "20 02 00 00")
         connection.send(bytes([0x90, 3 + v5]) + packet[2:4] + b"\0" * v5 + bytes([qos]))
         messages = max(topics, min(BLOCK, (1 << 20) // max(1, size)), 1)
-        blocks = [block(1 + n * messages, messages, qos, size, v5, topics) for n in range(WINDOW // messages if qos else 1)]
+        blocks = [
+            block(1 + n * messages, messages, qos, size, v5, topics, stamped) for n in range(WINDOW // messages if qos else 1)
+        ]
         self.unread, self.sent, self.unacknowledged, self.answers = b"", 0, 0, b""
         try:
             self._feed(connection.sock, ended, blocks, messages, qos, count)
