@@ -390,7 +390,13 @@ def test_ended_while_connecting(clients, peer, end_it):
         {"will": ("t", None, False, 0)},
         {"will": ("t", "m" * 65536, False, 0)},
         {"will": 5},
+        {"will": "topic"},
+        {"server": 5},
+        {"max_packet": 0},
+        {"mqttv5_con_props": 5, "mqttv5": True},
+        {"mqttv5_con_props": {0x99: 1}, "mqttv5": True},
         {"queue_len": "5"},
+        {"queue_len": -1},
         {"queue_len": None},
     ],
     ids=lambda config: "-".join(f"{k}={str(v)[:20]}" for k, v in config.items()),
@@ -406,6 +412,7 @@ def test_wrong_configuration(mp, config):
     """
     r = mp(script)
     assert r.out.startswith("refused: ") and len(r.out) > 15, r
+    assert any(key in r.out for key in config), r
 
 
 def test_defaults_and_partial_configuration(clients, peer):

@@ -99,12 +99,12 @@ def _defaults():
 config = _defaults()
 
 
-def _seconds(c, key, least, most):
+def _number(c, key, least, most, unit="seconds"):
     v = c[key]
     if not isinstance(v, (int, float)):
-        raise TypeError("config['%s'] must be a number of seconds" % key)
+        raise TypeError("config['%s'] must be a number of %s" % (key, unit))
     if not least <= v <= most:
-        raise ValueError("config['%s'] must be %d to %d seconds" % (key, least, most))
+        raise ValueError("config['%s'] must be %s to %s %s" % (key, least, most, unit))
     return v
 
 
@@ -214,15 +214,17 @@ class _Connection:
         self.mqttv5 = c["mqttv5"]
         self._clean = c["clean"]
         self._clean_init = c["clean_init"]
-        keepalive = int(_seconds(c, "keepalive", 0, 65535))
-        ping = _seconds(c, "ping_interval", 0, 65535) or keepalive / 4 or 20
+        keepalive = int(_number(c, "keepalive", 0, 65535))
+        ping = _number(c, "ping_interval", 0, 65535) or keepalive / 4 or 20
         if keepalive:
             ping = min(ping, keepalive)
-        self._response_ms = int(_seconds(c, "response_time", 0.1, 65535) * 1000)
+        self._response_ms = int(_number(c, "response_time", 0.1, 65535) * 1000)
         props = c["mqttv5_con_props"]
-        max_packet = c["max_packet"]
+        max_packet = _number(c, "max_packet", 16, _MAX_PACKET, "bytes")
         self._auth = None
         if self.mqttv5:  # The server is told what is taken here
+            if not isinstance(props or {}, dict):
+                raise TypeError("config['mqttv5_con_props'] must be a dict by identifier")
             props = dict(props or {})
             max_packet = min(props.get(0x27, max_packet), max_packet)
             if max_packet < _MAX_PACKET:
@@ -247,14 +249,19 @@ class _Connection:
             keepalive * 1000,
             int(ping * 1000),
             self._response_ms,
-            c["max_repubs"],
-            c["topic_aliases"],
+            _number(c, "max_repubs", 0, 255, "repeats"),
+            _number(c, "topic_aliases", 0, 65535, "topics"),
             (props or {}).get(0x21, 65535),
             c["piece_cb"],
         )
-        self._core.connect(0, self._clean, *self._identity)  # Would it do?
+        if not isinstance(c["will"] or (), (list, tuple)):
+            raise TypeError("config['will'] must be (topic, message, retain, qos)")
+        try:
+            self._core.connect(0, self._clean, *self._identity)  # Would it do?
+        except (TypeError, ValueError) as e:
+            raise type(e)("config: client_id, user, password, will or mqttv5_con_props: %s" % e)
         self._core.close()
-        if c["queue_len"] > 0:
+        if _number(c, "queue_len", 0, 65535, "messages"):
             self.up = asyncio.Event()
             self.down = asyncio.Event()
             from .queue import MsgQueue
@@ -263,7 +270,7 @@ class _Connection:
             self._cb = self.queue.put
         else:
             self.queue = None
-            self._cb = c["subs_cb"]
+            self._cb = c["subs_cb"] or (lambda *_: None)
         self._new_locks()
         self.connack_properties = {}
         self.session_present = False
@@ -797,7 +804,11 @@ class _Connection:
 
 def _servers(servers, port):  # Names, or (name, port): a list of the latter
     pairs = []
-    for server in (servers,) if isinstance(servers, (str, bytes)) else servers or ():
+    if isinstance(servers, (str, bytes)):
+        servers = (servers,)
+    if not isinstance(servers or (), (list, tuple)):
+        raise TypeError("config['server'] must be a name, or a list of names or (name, port)")
+    for server in servers or ():
         if isinstance(server, (str, bytes)):
             server = (server, port)
         name, number = server
@@ -858,8 +869,8 @@ class MQTT_base(_Connection):
 class _Resilient(MQTT_base):
     def _prepare(self, c):
         self._link = link.make_link(c)
-        self._wifi_handler = c["wifi_coro"]
-        self._connect_handler = c["connect_coro"]
+        self._wifi_handler = c["wifi_coro"] or eliza
+        self._connect_handler = c["connect_coro"] or eliza
         self._has_connected = False
         self._connector = None  # The task in connect()
         self._keeper = None
