@@ -869,6 +869,7 @@ class MQTT_base(_Connection):
 class _Resilient(MQTT_base):
     def _prepare(self, c):
         self._link = link.make_link(c)
+        self._sta_if = getattr(self._link, "interface", self._link)
         self._wifi_handler = c["wifi_coro"] or eliza
         self._connect_handler = c["connect_coro"] or eliza
         self._has_connected = False
@@ -876,10 +877,6 @@ class _Resilient(MQTT_base):
         self._keeper = None
         self._handler = None  # The running connect_coro
         self._since = ticks_ms()
-
-    @property
-    def _sta_if(self):
-        return getattr(self._link, "interface", self._link)
 
     async def wifi_connect(self, quick=False):
         if self._has_connected:  # It is down, or of no use: start afresh
