@@ -68,8 +68,10 @@ def once(script, client, *, flood=False, wrapper=(), arch="x64", heap="4m", mpy=
     settings = {**client.settings, **settings}
     count = settings.get("count")
     command, env = client.command(arch, heap, mpy)
-    words = " ".join(f"{key}={value}" for key, value in settings.items())
     broker = Flood() if flood else Broker(BUILD / f"broker{threading.get_ident()}", *BROKER).start()
+    if script == "fleet":
+        settings["broker"] = broker.process.pid
+    words = " ".join(f"{key}={value}" for key, value in settings.items())
     process = Process([str(c) for c in [*wrapper, *command, script, broker.host, broker.port, words]], env, BUILD)
     ended = threading.Event()
     try:

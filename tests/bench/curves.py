@@ -1,4 +1,4 @@
-"""How this client's rates go with the number of clients, the size of messages, topics, and publications in flight."""
+"""How this client's rates and memory go with the number of clients, the size of messages, topics, publications in flight."""
 
 import os
 import subprocess
@@ -25,12 +25,16 @@ def measure(quick):
     ms = 100 if quick else 400
     every = 4 if quick else 1
     tasks = [1, 2, 4, 8, 16, 32, 64][::every]
+    fleet = [1, 2, 5, 10, 20, 50, 100, 200][::every]
     points = {
         "received, by size": ("receive", "size", SIZES[::every], {"flood": True, "qos": 0, "heap": "16m"}),
         "published at QoS 1, by size": ("publish", "size", SIZES[::every], {"qos": 1, "heap": "16m"}),
         "received, by topics": ("receive", "topics", [1, 2, 10, 100, 1000][::every], {"flood": True, "qos": 0}),
         "published at QoS 1, by tasks": ("publish", "tasks", tasks, {"qos": 1}),
-        "fleet, by clients": ("fleet", "tasks", [1, 2, 5, 10, 20, 50, 100, 200][::every], {"qos": 1, "heap": "64m"}),
+        "RAM with a message, by size": ("message_ram", "size", SIZES[::every], {"flood": True, "qos": 0, "heap": "16m"}),
+        "RAM with publications in flight, by tasks": ("publications_ram", "tasks", tasks, {"qos": 1}),
+        "fleet, by clients": ("fleet", "tasks", fleet, {"qos": 1, "heap": "64m"}),
+        "turns of a task, by sockets that others wait for": ("turns", "tasks", fleet, {}),
     }
     curves = {}
     for title, (script, key, values, settings) in points.items():

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 matplotlib.rcParams.update(
     {"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 )
-OURS, OTHERS = "#1f6f8b", "#b8b8b8"
+OURS, OTHERS, BROKER = "#1f6f8b", "#b8b8b8", "#c0504d"
 
 
 def save(figure, folder, name):
@@ -60,7 +60,7 @@ def curve(axis, points, column, title, xlabel, scale=1.0, log=False, **how):
     if log:
         axis.set_yscale("log")
     else:
-        axis.set_ylim(0, max(values) * 1.1)
+        axis.set_ylim(0, max(axis.get_ylim()[1] if len(axis.lines) > 1 else 0, max(values) * 1.1))
     axis.minorticks_off()
     axis.set_title(title, fontsize=9)
     axis.set_xlabel(xlabel, fontsize=8)
@@ -68,15 +68,30 @@ def curve(axis, points, column, title, xlabel, scale=1.0, log=False, **how):
 
 def scale(found, folder):
     curves = found["curves"]
-    figure, axes = plt.subplots(2, 3, figsize=(10, 5))
-    ((rate, cpu, ram), (received, published, topics)) = axes
+    figure, axes = plt.subplots(3, 4, figsize=(13, 7.5))
+    ((rate, cpu, ram, turns), (received, published, message, topics), (tasks, tasks_cpu, flying, broker)) = axes
+
     fleet = curves["fleet, by clients"]
-    curve(rate, fleet, 1, "QoS 1 to itself, messages/s in all", "clients in one process", color=OURS)
-    curve(cpu, fleet, 2, "the same, µs of CPU for a message", "clients in one process", color=OURS)
-    curve(ram, fleet[1:], 3, "bytes of heap for a client", "clients in one process", color=OURS)
-    curve(received, curves["received, by size"], 2, "received, QoS 0, µs of CPU", "bytes of payload", log=True, color=OURS)
-    curve(published, curves["published at QoS 1, by tasks"], 1, "published, QoS 1, messages/s", "tasks", color=OURS)
+    clients, payload = "clients in one process", "bytes of payload"
+    curve(rate, fleet, 1, "QoS 1 to itself, messages/s in all", clients, color=OURS)
+    curve(cpu, fleet, 4, "", clients, color=BROKER, label="mosquitto")
+    curve(cpu, fleet, 2, "the same, µs of CPU for a message", clients, color=OURS, label="clients")
+    cpu.legend(frameon=False, fontsize=8)
+    curve(ram, [[p[0], p[0] * p[3]] for p in fleet[1:]], 1, "bytes of heap in all", clients, log=True, color=OURS)
+    curve(broker, fleet, 5, "RAM of mosquitto, MB", clients, 1e-6, color=BROKER)
+    others = curves["turns of a task, by sockets that others wait for"]
+    curve(turns, others, 2, "a task's turn in asyncio, µs of CPU", "sockets that others wait for", color="#707070")
+
+    curve(received, curves["received, by size"], 2, "received, QoS 0, µs of CPU", payload, log=True, color=OURS)
+    curve(published, curves["published at QoS 1, by size"], 2, "published, QoS 1, µs of CPU", payload, color=OURS)
+    curve(message, curves["RAM with a message, by size"], 1, "bytes of heap with a message", payload, log=True, color=OURS)
     curve(topics, curves["received, by topics"], 2, "received, QoS 0, µs of CPU", "topics in turn", color=OURS)
+
+    by_tasks = curves["published at QoS 1, by tasks"]
+    curve(tasks, by_tasks, 1, "published, QoS 1, messages/s", "tasks", color=OURS)
+    curve(tasks_cpu, by_tasks, 2, "the same, µs of CPU for a message", "tasks", color=OURS)
+    in_flight = curves["RAM with publications in flight, by tasks"]
+    curve(flying, in_flight, 1, "bytes of heap for those in flight", "tasks", log=True, color=OURS)
     save(figure, folder, "scale")
 
 
@@ -86,7 +101,7 @@ def codec(found, folder):
     figure, axis = plt.subplots(figsize=(5, 2.8))
     curve(axis, points, 1, "", "bytes of payload", 1e-6, True, color=OURS, label="taken from the buffer")
     title = "packets a second in Rust alone, millions"
-    curve(axis, points, 2, title, "bytes of payload", 1e-6, True, color="#c0504d", label="and copied")
+    curve(axis, points, 2, title, "bytes of payload", 1e-6, True, color=BROKER, label="and copied")
     axis.legend(frameon=False, fontsize=8)
     save(figure, folder, "codec")
 

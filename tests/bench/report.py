@@ -63,7 +63,10 @@ AXES = {
     "published at QoS 1, by size": ("bytes of payload", *RATE),
     "received, by topics": ("topics in turn", *RATE),
     "published at QoS 1, by tasks": ("tasks", *RATE),
-    "fleet, by clients": ("clients", *RATE, "bytes of heap for a client"),
+    "RAM with a message, by size": ("bytes of payload", "bytes of heap"),
+    "RAM with publications in flight, by tasks": ("tasks", "bytes of heap"),
+    "fleet, by clients": ("clients", *RATE, "bytes of heap for a client", "broker: µs of CPU for each", "broker: bytes of RAM"),
+    "turns of a task, by sockets that others wait for": ("sockets", "turns/s", "µs of CPU for each"),
     "codec, by size": ("bytes of payload", "packets/s", "packets/s, payload copied"),
 }
 

@@ -23,9 +23,14 @@ def result(*values):
     sys.exit()  # No goodbye: some clients take seconds for it
 
 
-def cpu():  # Nanoseconds that this process has had a processor
-    with open("/proc/self/schedstat") as f:
+def cpu(process="self"):  # Nanoseconds that a process has had a processor
+    with open("/proc/%s/schedstat" % process) as f:
         return int(f.read().split()[0])
+
+
+def resident(process):  # Bytes of its memory
+    with open("/proc/%s/statm" % process) as f:
+        return int(f.read().split()[1]) * 4096
 
 
 def new_client(on_message=None, name="bench"):
@@ -45,7 +50,7 @@ async def subscribed(on_message):
 
 
 class Rate:
-    # result(): messages a second, and microseconds of processor time for each
+    # result(): messages a second, and microseconds of processor time for each; then what else there is
     def __init__(self):
         self.used = cpu()
         self.started = ticks_us()
@@ -53,9 +58,9 @@ class Rate:
     def over(self):
         return ticks_diff(ticks_us(), self.started) >= duration
 
-    def result(self, n):
+    def result(self, n, *more):
         elapsed = ticks_diff(ticks_us(), self.started)
-        result(n * 1e6 / elapsed, (cpu() - self.used) / 1e3 / n)
+        result(n * 1e6 / elapsed, (cpu() - self.used) / 1e3 / n, *more)
 
 
 # The rate over the time given; or just as many messages as `count` says
@@ -203,6 +208,35 @@ async def ram():
     result(2 * taken + before - gc.mem_alloc(), client and again and 0)
 
 
+# Bytes of heap in use while the application has a message, over those before it came
+async def message_ram():
+    def on_message(topic, message, retained=None, more=None):
+        nonlocal before
+        gc.collect()
+        if before:
+            result(gc.mem_alloc() - before)
+
+    before = 0
+    client = await subscribed(on_message)
+    gc.collect()
+    before = gc.mem_alloc()
+    print("ready")
+    await client.wait(asyncio.Event())
+
+
+# Bytes of heap that publications take while they wait for their answers
+async def publications_ram():
+    client = await start()
+    await client.publish(TOPIC, MESSAGE, qos)
+    gc.collect()
+    before = gc.mem_alloc()
+    for _ in range(tasks):
+        asyncio.create_task(client.publish(TOPIC, MESSAGE, qos))
+    await asyncio.sleep_ms(0)
+    gc.collect()
+    result(gc.mem_alloc() - before)
+
+
 # A ticker of 10 ms and a publisher beside a flood: how late the ticker is in the middle and at worst (ms), messages
 # received and published a second
 async def flood():
@@ -236,7 +270,7 @@ async def flood():
 
 
 # Many clients in this process, each publishing to itself, one message at a time: messages a second in all, bytes of heap
-# for each client
+# for each client, the broker's time and memory
 async def fleet():
     n = 0
     members = []
@@ -247,7 +281,7 @@ async def fleet():
 
         async def run():
             nonlocal n
-            while ticks_diff(ticks_us(), started) < duration:
+            while not rate.over():
                 await client.publish(topic, MESSAGE, qos)
                 await came.wait()
                 came.clear()
@@ -269,11 +303,25 @@ async def fleet():
         await join(number)
     gc.collect()
     each = (gc.mem_alloc() - before) / max(1, tasks - 1)
-    started = ticks_us()
-    used = cpu()
+    broker = settings["broker"]
+    brokers = cpu(broker)
+    rate = Rate()
     await asyncio.gather(*(run() for _, _, run in members))
-    seconds = ticks_diff(ticks_us(), started) / 1e6
-    result(n / seconds, (cpu() - used) / 1e3 / n, each)
+    rate.result(n, each, (cpu(broker) - brokers) / 1e3 / n, resident(broker))
+
+
+# Turns of a task a second, beside other tasks that wait for sockets on which nothing comes: no client takes part
+async def turns():
+    n = 0
+    for _ in range(tasks):
+        reader, _ = await asyncio.open_connection(host, int(port))
+        asyncio.create_task(reader.read(1))
+    await asyncio.sleep_ms(10)
+    rate = Rate()
+    while not rate.over():
+        await asyncio.sleep_ms(0)
+        n += 1
+    rate.result(n)
 
 
 asyncio.run(globals()[measurement]())
