@@ -6,6 +6,8 @@
 use crate::arguments::{refuse, sound};
 #[cfg(feature = "v5")]
 use core::mem::replace;
+#[cfg(feature = "v5")]
+use micropython::GcBox;
 use micropython::{Exception, GcBytes, Obj, buffer, bytes_of};
 use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
 
@@ -168,53 +170,57 @@ pub fn decoded(properties: Properties<'_>) -> Obj {
 const KEPT: usize = 256;
 
 /// Properties that two messages in a row had: the next is likely to have them too.
+/// Nothing, as long as no message has any.
 #[cfg(feature = "v5")]
-pub struct Known {
+pub struct Known(Option<GcBox<Kept>>);
+
+#[cfg(feature = "v5")]
+struct Kept {
     block: GcBytes,
     /// Made of the block, and never handed out.
     dict: Obj,
-    /// Of the last block that differed.
-    hash: u32,
 }
 
 #[cfg(feature = "v5")]
 impl Known {
     pub fn new() -> Self {
-        Known {
-            block: GcBytes::EMPTY,
-            dict: Obj::none(),
-            hash: 0,
-        }
+        Known(None)
     }
 
     /// What [`Receiver::peek_after`](mqtt_codec::Receiver::peek_after) is to look for.
     pub fn get(&self) -> Properties<'_> {
-        Properties::checked(&self.block)
+        match &self.0 {
+            Some(kept) => Properties::checked(&kept.block),
+            None => Properties::EMPTY,
+        }
     }
 
     /// As [`decoded`], a new dict for each message; its strings are those of the
-    /// message before, if the packet's properties are known.
+    /// message before, if the packet's properties are known. `hash`: of those of the
+    /// last message that had others.
     ///
     /// # Raises
     /// `MemoryError`
-    pub fn decoded(&mut self, properties: Properties<'_>, known: bool) -> Obj {
-        let block = properties.as_bytes();
-        if block.is_empty() {
+    pub fn decoded(&mut self, hash: &mut u8, properties: Properties<'_>, known: bool) -> Obj {
+        let bytes = properties.as_bytes();
+        if bytes.is_empty() {
             return Obj::none();
         }
         if !known {
-            let mix = |hash: u32, &byte: &u8| hash.wrapping_mul(33) ^ u32::from(byte);
-            let hash = block.iter().fold(0, mix);
+            let mix = |hash: u8, byte: &u8| hash.wrapping_mul(33) ^ byte;
+            let new = bytes.iter().fold(0, mix);
             // Of properties that change each time nothing is kept.
-            if replace(&mut self.hash, hash) != hash || block.len() > KEPT {
+            if replace(hash, new) != new || bytes.len() > KEPT {
                 return decoded(properties);
             }
-            let mut kept = GcBytes::new(block.len());
-            kept.copy_from_slice(block);
-            self.dict = decoded(properties);
-            self.block = kept;
+            let mut block = GcBytes::new(bytes.len());
+            block.copy_from_slice(bytes);
+            let dict = decoded(properties);
+            self.0 = Some(GcBox::new(Kept { block, dict }));
         }
-        self.dict.copied()
+        self.0
+            .as_ref()
+            .map_or_else(Obj::none, |kept| kept.dict.copied())
     }
 }
 
@@ -232,7 +238,7 @@ impl Known {
         Properties::EMPTY
     }
 
-    pub fn decoded(&mut self, _: Properties<'_>, _: bool) -> Obj {
+    pub fn decoded(&mut self, _: &mut u8, _: Properties<'_>, _: bool) -> Obj {
         Obj::none()
     }
 }

@@ -64,6 +64,8 @@ pub struct Session {
     authenticates: bool,
     /// CONNECT declined to be told more than reason codes (MQTT 5, 3.1.2.11.7).
     terse: bool,
+    /// See `Known::decoded`.
+    hash: u8,
     /// See `reason`.
     reason: u16,
     /// The aliases to give at most.
@@ -160,6 +162,7 @@ impl Session {
             calling: false,
             authenticates: false,
             terse: false,
+            hash: 0,
             reason: 0,
             current: None,
             divided: Obj::none(),

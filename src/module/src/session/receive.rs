@@ -154,7 +154,9 @@ impl Session {
                     let mut divided = Obj::none();
                     if incoming == Incoming::Deliver {
                         let retain = Obj::bool(p.retain());
-                        let properties = self.properties.decoded(p.properties, p.known);
+                        let properties =
+                            self.properties
+                                .decoded(&mut self.hash, p.properties, p.known);
                         if divides {
                             let size = Obj::uint(len - head);
                             divided = Obj::tuple(&[topic, retain, properties, size]);
