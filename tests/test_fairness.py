@@ -242,3 +242,35 @@ at = -1
     endless.start(qos)
     p.expect("^again")
     end(p)
+
+
+def test_other_tasks_get_their_turn_beside_a_queue(clients, peer):
+    """The room in the queue is not the burst."""
+    script = f"""
+        n = most = 0
+
+        async def take(client):
+            global n
+            async for _ in client.queue:
+                n += 1
+                await asyncio.sleep_ms(0)
+
+        async def main(client):
+            global most
+            await client.connect()
+            asyncio.create_task(take(client))
+            await client.subscribe("t", 0)
+            while n < {MESSAGES}:
+                before = client.queue.room()
+                await asyncio.sleep_ms(0)
+                most = max(most, before - client.queue.room())
+            print("most", most)
+            await told()
+    """
+    p = clients.start(peer, script, config={"queue_len": 1000})
+    c = peer.accept()
+    c.accept_connect()
+    packet = c.expect('82 # .. .. "t" *')
+    c.send(b"\x90\x03" + packet[2:4] + b"\0" + MESSAGES * encode(f'30 # "t" {"00 " * 10}'))
+    assert 1 < int(p.expect(r"most (\d+)")[1]) <= BURST
+    end(p)

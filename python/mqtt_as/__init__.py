@@ -503,6 +503,7 @@ class _Connection:
                     if not limit:
                         yield from asyncio.sleep_ms(0)  # Let a consumer make room
                         limit = queue.room() or 1
+                    limit = min(limit, _BURST)
                 try:
                     r = session.receive(ticks_ms(), self._cb, limit, MSG_BYTES or queue is not None)
                     failures = 0
