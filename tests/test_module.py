@@ -452,6 +452,51 @@ def test_no_allocation_for_messages(mp):
             p.wait()
 
 
+def test_buffer_for_long_messages(run):
+    """It is kept from one to the next, and given back after some short reads or a second of silence."""
+    script = r"""
+        def packet(size):
+            n = size + 3
+            return bytes((0x30, n & 127 | 128, n >> 7)) + b"\0\1t" + bytes(size)
+        count = 0
+        def callback(*message):
+            global count
+            count += 1
+        session, stream = connected()
+        def receive(data):
+            stream.data, stream.at = data, 0
+            assert drain(session, callback) == []
+            stream.data = b""
+        def kept():  # By the thousand
+            gc.collect()
+            return gc.mem_alloc() - base + 500 >> 10
+        receive(packet(200))
+        gc.collect()
+        base = gc.mem_alloc()
+        for size in 4000, 4000, 3000, 200, 7000:
+            receive(packet(size))
+            print(kept(), end=" ")
+        for _ in range(4):
+            receive(packet(1000))
+            receive(b"\xd0\0")
+        print(kept(), end=" ")
+        receive(b"")
+        print(kept(), end=" ")
+        receive(packet(9000))
+        print(kept())
+        receive(packet(4000))
+        for now in 999, 1000:
+            session.due(now)
+            print(kept(), end=" ")
+        receive(packet(4000)[:500])
+        session.due(5000)
+        print(kept(), end=" ")
+        receive(packet(4000)[500:])
+        print(count)
+    """
+    assert run(script) == "4 4 4 4 7 7 0 0\n4 0 4 13\n"
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_streams(run, seed):
     """Bytes changed, left out and put in: nothing is delivered that was not in the stream, and nothing crashes."""

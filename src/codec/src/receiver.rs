@@ -19,8 +19,12 @@ pub trait Storage {
     fn resize(&mut self, capacity: usize, live: Range<usize>) -> Result<(), OutOfMemory>;
 }
 
-/// Reads in a row that would have fit the base capacity, after which a grown buffer is given back.
+/// Reads in a row that a smaller buffer would have served as well, after which a grown one is given back.
 const SHORT_READS: u8 = 8;
+
+/// A buffer of more than so many times `burst` is not kept for the next long packet. With 2 KB that makes 8 KB, which even a
+/// heap of 38 KB can spare for a while: it just held them, and a copy for the application.
+const KEPT: usize = 4;
 
 /// The longest fixed header (2.1.1).
 const MAX_HEADER: usize = 5;
@@ -30,8 +34,9 @@ const MAX_HEADER: usize = 5;
 ///
 /// The buffer grows to the length of a packet that exceeds it, bounded by the maximum packet size, and doubles,
 /// bounded by `burst`, when a read has filled it, so that a burst takes few reads. It shrinks to its first size
-/// when it has been drained and is no longer needed: at once if it exceeds `burst`, otherwise after some short
-/// reads.
+/// when it has been drained and is no longer needed: at once if it exceeds `burst` more than four times, otherwise after
+/// eight reads that did not need it, and when [`Receiver::shrink`] says so. One that exceeds `burst` is needed for packets
+/// that do, so that a run of them costs one growth; a smaller one for all that exceeds the first size.
 ///
 /// A PUBLISH beyond `burst` may be taken in pieces instead, see [`Receiver::in_pieces`].
 pub struct Receiver<S> {
@@ -136,9 +141,13 @@ impl<S: Storage> Receiver<S> {
     ///
     /// [`OutOfMemory`]: the buffer must grow for the packet that is coming in and cannot, or it is full and its
     /// first packet is whole or bad, so that it must be taken first. Nothing has changed.
+    #[inline(never)]
     pub fn window(&mut self) -> Result<&mut [u8], OutOfMemory> {
+        if self.capacity().div_ceil(KEPT) > self.burst || self.short_reads >= SHORT_READS {
+            self.shrink();
+        }
         let live = self.start..self.end;
-        let capacity = self.storage.bytes().len();
+        let capacity = self.capacity();
         let needed = self.needed();
         if needed > capacity {
             self.storage.resize(needed, live)?;
@@ -146,11 +155,6 @@ impl<S: Storage> Receiver<S> {
         } else {
             let wanted = if self.filled && capacity < self.burst {
                 capacity.saturating_mul(2).min(self.burst)
-            } else if live.is_empty()
-                && (capacity > self.burst || self.short_reads >= SHORT_READS)
-                && capacity > self.base
-            {
-                self.base
             } else {
                 capacity
             };
@@ -164,6 +168,30 @@ impl<S: Storage> Receiver<S> {
         match self.storage.bytes_mut().get_mut(self.end..) {
             Some(room) if !room.is_empty() => Ok(room),
             _ => Err(OutOfMemory),
+        }
+    }
+
+    /// Gives back what it has grown by, if all bytes are consumed.
+    pub fn shrink(&mut self) {
+        if self.is_empty() && self.capacity() > self.base {
+            // A wish only.
+            let _ = self.storage.resize(self.base, 0..0);
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.storage.bytes().len()
+    }
+
+    /// What it would do with, were it not for longer reads and packets.
+    #[inline(never)]
+    fn enough(&self) -> usize {
+        if self.capacity() > self.burst {
+            self.burst
+        } else {
+            self.base
         }
     }
 
@@ -187,7 +215,7 @@ impl<S: Storage> Receiver<S> {
             return 0;
         }
         let live = self.live();
-        let capacity = self.storage.bytes().len();
+        let capacity = self.capacity();
         let full = live.len() == capacity;
         match Header::parse(live) {
             Ok(header) if self.exceeds(&header) || self.parts(&header) && !full => 0,
@@ -210,11 +238,11 @@ impl<S: Storage> Receiver<S> {
 
     /// Tells that `n` bytes have been read to the front of the window.
     pub fn commit(&mut self, n: usize) {
-        let capacity = self.storage.bytes().len();
+        let capacity = self.capacity();
         self.end = self.end.saturating_add(n).min(capacity);
         // the rest of a packet that just fits fills the window too and is no burst
         self.filled = self.end == capacity && (n == capacity || self.needed() != capacity);
-        self.short_reads = if n < self.base {
+        self.short_reads = if n < self.enough() {
             self.short_reads.saturating_add(1)
         } else {
             0
@@ -264,7 +292,7 @@ impl<S: Storage> Receiver<S> {
     pub fn consume(&mut self, len: usize) {
         self.start = self.start.saturating_add(len).min(self.end);
         self.rest = self.rest.saturating_sub(len);
-        if len > self.base {
+        if len > self.enough() {
             self.short_reads = 0;
         }
     }

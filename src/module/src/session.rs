@@ -15,6 +15,9 @@ use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
 /// A receive buffer grows up to this while a burst lasts, in bytes.
 const BURST: usize = 2048;
 
+/// Silence after which a receive buffer that has grown is given back, in ms.
+const SILENCE: u32 = 1000;
+
 /// Bytes of the longest fixed header and the longest acknowledgement.
 const ACK: usize = 5;
 
@@ -224,6 +227,12 @@ impl Session {
         let now = ticks(now);
         if this.leaving {
             return Obj::int(LONG);
+        }
+        if this.connected
+            && !this.reading
+            && elapsed(now, this.state.keep_alive.last_rx()) >= SILENCE
+        {
+            this.receiver.shrink();
         }
         Obj::int(loop {
             match this.state.due(now) {

@@ -213,7 +213,6 @@ impl<L: List<Flight>> Flights<L> {
     }
 
     /// A PUBREC: the server has the message.
-    #[inline(never)]
     fn received(&mut self, pid: Pid, now: u32) -> Reply {
         let mut known = false;
         if let Some(f) = self.get(pid)

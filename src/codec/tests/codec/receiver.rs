@@ -86,7 +86,7 @@ fn grows_to_the_packet_and_no_further() {
     }
     assert_eq!(r.peek(V3), Ok(Some((parse(V3, &packet).unwrap(), 100))));
     r.consume(100);
-    // above `burst`: given back at once
+    // more than four times `burst`: given back at once
     assert_eq!(r.window().unwrap().len(), 16);
     assert_eq!(capacity(&r), 16);
 }
@@ -134,6 +134,51 @@ fn keeps_what_bursts_need() {
         read(&mut r, &mut &[0xD0, 0][..], 2);
         take(&mut r);
     }
+    assert_eq!(r.window().map(|window| window.len()), Ok(16));
+}
+
+#[test]
+fn keeps_what_long_packets_need() {
+    let mut r = receiver(16, 25, 1000);
+    let whole = |r: &mut Receiver<Memory>, len| {
+        let packet = publish(len, 1);
+        let mut rest = &packet[..];
+        while !rest.is_empty() {
+            read(r, &mut rest, 60);
+        }
+        assert_eq!(take(r), 1);
+    };
+    for len in [100, 99, 100, 26, 26, 26, 26, 26, 26, 26, 26, 26] {
+        whole(&mut r, len);
+        assert_eq!(r.window().map(|window| window.len()), Ok(100));
+    }
+    // a burst would do for these
+    for short in 0..8 {
+        assert_eq!((short, capacity(&r)), (short, 100));
+        whole(&mut r, 24);
+    }
+    assert_eq!(r.window().map(|window| window.len()), Ok(16));
+    // too long to be kept
+    whole(&mut r, 101);
+    assert_eq!(r.window().map(|window| window.len()), Ok(16));
+}
+
+#[test]
+fn shrinks_when_told() {
+    let mut r = receiver(16, 32, 1000);
+    let packet = publish(100, 7);
+    let mut rest = &packet[..];
+    read(&mut r, &mut rest, 16);
+    r.shrink();
+    read(&mut r, &mut rest, 16);
+    r.shrink();
+    assert_eq!(capacity(&r), 100);
+    read(&mut r, &mut rest, 68);
+    r.shrink();
+    assert_eq!(r.peek(V3), Ok(Some((parse(V3, &packet).unwrap(), 100))));
+    r.consume(100);
+    r.shrink();
+    assert_eq!((capacity(&r), r.position()), (16, 0));
     assert_eq!(r.window().map(|window| window.len()), Ok(16));
 }
 
