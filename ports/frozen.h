@@ -9,18 +9,19 @@
 #if MICROPY_PY_SYS_SETTRACE
 #error "mqtt_as: functions in flash cannot be traced: leave MICROPY_PY_SYS_SETTRACE off"
 #endif
+#if !MICROPY_PY_BUILTINS_FLOAT
+#error "mqtt_as: the client waits for fractions of a second: MICROPY_FLOAT_IMPL must not be MICROPY_FLOAT_IMPL_NONE"
+#endif
 
 typedef struct { // As py/objproperty.c has it
     mp_obj_base_t base;
     mp_rom_obj_t get_set_delete[3];
 } property_t;
 
-#if MICROPY_PY_BUILTINS_FLOAT
 typedef struct { // As py/objfloat.c has it
     mp_obj_base_t base;
     mp_float_t value;
 } mp_obj_float_t;
-#endif
 
 // A Python module: functions, and dicts of methods by the names of classes. By way of the context, which is the only
 // variable here, they find the module's other names.

@@ -4,3 +4,4 @@ import subprocess
 
 subprocess.run(["./freeze", "../build/firmware/python"], check=True)
 package("mqtt_as", base_path="../build/firmware/python")
+module("_mqtt_as.py")

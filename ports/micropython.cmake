@@ -15,7 +15,7 @@ add_custom_target(mqtt_as_library
 # are looked for in them before anything is built.
 set(MQTT_AS_FROZEN ${CMAKE_BINARY_DIR}/mqtt_as/frozen.c)
 set(MQTT_AS_FREEZE ${CMAKE_CURRENT_LIST_DIR}/freeze)
-file(GLOB MQTT_AS_PYTHON ${CMAKE_CURRENT_LIST_DIR}/../python/mqtt_as/*.py)
+file(GLOB MQTT_AS_PYTHON CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../python/mqtt_as/*.py)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${MQTT_AS_FREEZE} ${MQTT_AS_PYTHON})
 execute_process(COMMAND ${MQTT_AS_FREEZE} ${MICROPY_DIR} ${MQTT_AS_FROZEN} RESULT_VARIABLE MQTT_AS_FAILED)
 if(MQTT_AS_FAILED)

@@ -17,6 +17,7 @@ SRC_QSTR += $(MQTT_AS_FROZEN)
 PY_O += $(MQTT_AS_FROZEN:.c=.o)
 $(MQTT_AS_FROZEN): $(MQTT_AS_DIR)/freeze $(wildcard $(MQTT_AS_DIR)/../python/mqtt_as/*.py) | $(MICROPY_MPYCROSS_DEPENDENCY)
 	$(Q)MICROPY_MPYCROSS=$(MICROPY_MPYCROSS) $< $(TOP) $@
+	$(Q)$(TOUCH) $@
 
 # cargo knows what is out of date: ask it each time
 $(MQTT_AS_O): MQTT_AS_FORCE

@@ -40,22 +40,23 @@ NAMES(NAME)
     make_new, mqtt_as_##class##_make_new, locals_dict, &class##_locals_dict);
 CLASSES(CLASS)
 
-// from_flash(globals): gives the module of these globals its functions, and the methods of its classes as dicts.
-static mp_obj_t from_flash(mp_obj_t globals) {
-    const char *name = mp_obj_str_get_str(mp_obj_dict_get(globals, MP_OBJ_NEW_QSTR(MP_QSTR___name__)));
+// from_flash(): gives the module that calls it its functions, and the methods of its classes as dicts.
+static mp_obj_t from_flash(void) {
+    mp_obj_dict_t *globals = mp_globals_get();
+    const char *name = mp_obj_str_get_str(mp_obj_dict_get(MP_OBJ_FROM_PTR(globals), MP_OBJ_NEW_QSTR(MP_QSTR___name__)));
     for (size_t m = 0; mqtt_as_frozen[m].module != NULL; m++) {
         if (strcmp(mqtt_as_frozen[m].module, name) == 0) {
             const mp_map_t *names = &mqtt_as_frozen[m].names->map;
-            mqtt_as_frozen[m].context->module.globals = MP_OBJ_TO_PTR(globals);
-            MP_STATE_VM(mqtt_as_globals)[m] = MP_OBJ_TO_PTR(globals); // The collector does not see the context
+            mqtt_as_frozen[m].context->module.globals = globals;
+            MP_STATE_VM(mqtt_as_globals)[m] = globals; // The collector does not see the context
             for (size_t i = 0; i < names->used; i++) {
-                mp_obj_dict_store(globals, names->table[i].key, names->table[i].value);
+                mp_obj_dict_store(MP_OBJ_FROM_PTR(globals), names->table[i].key, names->table[i].value);
             }
         }
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(from_flash_obj, from_flash);
+static MP_DEFINE_CONST_FUN_OBJ_0(from_flash_obj, from_flash);
 
 #define TYPE(class) { MP_ROM_QSTR(MP_QSTR_##class), MP_ROM_PTR(&mqtt_as_##class##_type) },
 FUNCTIONS(DECLARE)

@@ -186,9 +186,9 @@ def test_constants_outlive_their_module(mp):
 def freeze(folder, text, *args):
     """What ports/freeze says of a module m.py with this text."""
     package = folder / "python" / "mqtt_as"
-    package.mkdir(parents=True)
+    package.mkdir(parents=True, exist_ok=True)
     (package / "m.py").write_text(text)
-    (folder / "ports").mkdir()
+    (folder / "ports").mkdir(exist_ok=True)
     shutil.copy(ROOT / "ports" / "freeze", folder / "ports")
     env = {**os.environ, "MICROPY_MPYCROSS": str(ROOT / "build" / "mpy-cross" / "mpy-cross")}
     return subprocess.run([folder / "ports" / "freeze", *args], capture_output=True, text=True, env=env)
@@ -226,14 +226,51 @@ class Closure:
     before, after = text.splitlines(), (tmp_path / "mqtt_as" / "m.py").read_text().splitlines()
     assert len(before) == len(after)
     assert {n: a for n, (a, b) in enumerate(zip(after, before), 1) if a != b} == {
-        4: '__import__("_mqtt_as").from_flash(globals())',
+        4: '__import__("_mqtt_as").from_flash()',
         **dict.fromkeys([5, 15, 16, 17], ""),
         14: 'Fixed = type("Fixed", (Exception, ), Fixed)',
     }
 
 
-def test_texts_that_are_no_names(tmp_path):
+def test_rest_is_that_of_now(tmp_path):
+    """No file is frozen whose source is gone, and one that is the same is left alone."""
+    rest = tmp_path / "mqtt_as"
+    rest.mkdir()
+    (rest / "gone.py").touch()
+    freeze(tmp_path, "x = 1\n", tmp_path)
+    os.utime(rest / "m.py", (1, 1))
+    freeze(tmp_path, "x = 1\n", tmp_path)
+    assert [(f.name, f.stat().st_mtime) for f in rest.iterdir()] == [("m.py", 1)]
+    freeze(tmp_path, "x = 2\n", tmp_path)
+    assert (rest / "m.py").read_text() == "x = 2\n"
+
+
+@pytest.fixture(scope="session")
+def source():
+    """MicroPython's."""
+    return subprocess.check_output([RUNNER.parent / "micropython-source"], text=True).rstrip("\n")
+
+
+@pytest.mark.parametrize("text", ["a b", "é"])
+def test_texts_that_are_no_names(tmp_path, source, text):
     """A short text would have to be a name of the firmware's: said so when it cannot be one."""
-    source = subprocess.check_output([RUNNER.parent / "micropython-source"], text=True).rstrip("\n")
-    r = freeze(tmp_path, "# A module\ndef f():\n    return 'a b'\n", source, tmp_path / "out.c")
-    assert r.returncode == 1 and "['a b']" in r.stderr and not (tmp_path / "out.c").exists()
+    r = freeze(tmp_path, f"# A module\ndef f():\n    return {text!r}\n", source, tmp_path / "out.c")
+    assert r.returncode == 1 and f"[{text!r}]" in r.stderr and not (tmp_path / "out.c").exists()
+
+
+def test_integers(tmp_path, source):
+    """Those that each port has as a small integer; of others it is said."""
+    out = tmp_path / "out.c"
+    r = freeze(tmp_path, "def f(a=100000):\n    return (a, (-70000, 1))\n", source, out)
+    assert (r.returncode, r.stderr) == (0, "")
+    assert "MP_ROM_INT(100000)" in out.read_text() and "MP_ROM_INT(-70000)" in out.read_text()
+    r = freeze(tmp_path, "def f(a=1 << 30):\n    pass\n", source, out)
+    assert (r.returncode, r.stderr) == (0, "")  # An expression: it stays in the file
+    r = freeze(tmp_path, "def f(a=0x40000000):\n    pass\n", source, out)
+    assert r.returncode == 1 and "more than 30 bits" in r.stderr and "Traceback" not in r.stderr
+
+
+def test_without_the_module(mp):
+    """The client is frozen, but what belongs to it is not compiled in."""
+    r = mp("import sys; sys.path.insert(0, sys.argv[1]); import _mqtt_as", ROOT / "ports", check=False)
+    assert "USER_C_MODULES" in r.err
