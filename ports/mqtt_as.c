@@ -40,8 +40,15 @@ NAMES(NAME)
     make_new, mqtt_as_##class##_make_new, locals_dict, &class##_locals_dict);
 CLASSES(CLASS)
 
+// What the ESP8266's linker script does not find in the folders it knows goes into the RAM for code, of which little is left.
+#if defined(__XTENSA_CALL0_ABI__)
+#define IN_FLASH __attribute__((section(".irom0.text")))
+#else
+#define IN_FLASH
+#endif
+
 // from_flash(): gives the module that calls it its functions, and the methods of its classes as dicts.
-static mp_obj_t from_flash(void) {
+static mp_obj_t IN_FLASH from_flash(void) {
     mp_obj_dict_t *globals = mp_globals_get();
     const char *name = mp_obj_str_get_str(mp_obj_dict_get(MP_OBJ_FROM_PTR(globals), MP_OBJ_NEW_QSTR(MP_QSTR___name__)));
     for (size_t m = 0; mqtt_as_frozen[m].module != NULL; m++) {
@@ -75,7 +82,8 @@ const mp_obj_module_t mp_module_mqtt_as = {
 MP_REGISTER_MODULE(MP_QSTR__mqtt_as, mp_module_mqtt_as);
 
 // What compilers call on their own, for the C libraries that lack it.
-#define WEAK(type, name, ...) __attribute__((weak)) type name(__VA_ARGS__); __attribute__((weak)) type name(__VA_ARGS__)
+#define WEAK(type, name, ...) __attribute__((weak)) type name(__VA_ARGS__); \
+    __attribute__((weak)) IN_FLASH type name(__VA_ARGS__)
 
 WEAK(int, bcmp, const void *a, const void *b, size_t n) {
     return memcmp(a, b, n);
