@@ -25,6 +25,8 @@ def test_names_of_the_module(mp):
         print(issubclass(MQTTClient, MQTT_base), issubclass(MQTTException, Exception), ESP32, ESP8266, RP2, PYBOARD)
         print(MQTTClient.DEBUG, MQTT_base.DEBUG, MQTTClient.REPUB_COUNT)
         print(asyncio.run(eliza()), asyncio.run(eliza(1, 2)))
+        from mqtt_as import mqtt_v5_properties
+        print(mqtt_v5_properties.__name__, hasattr(mqtt_as, "nothing"))
         import mqtt_as.mqtt_as as old
         from mqtt_as.mqtt_as import MQTTClient as Old, config as old_config, MQTT_base, MsgQueue, MQTTException, eliza
         print(Old is MQTTClient, old_config is config, old.VERSION == VERSION)
@@ -37,6 +39,7 @@ def test_names_of_the_module(mp):
         "True True False False False False",
         "False False 0",
         "None None",
+        "mqtt_as.mqtt_v5_properties False",
         "True True True",
         "(b't', b'm', False) 0 True",
     ]

@@ -314,32 +314,50 @@ def test_connect_given_up_by_the_application(clients, peer):
     end(p)
 
 
+ENDED = """
+    class Link:
+        interface = None
+        async def connect(self, quick):
+            await asyncio.sleep_ms(300)
+        def isconnected(self):
+            return True
+        def disconnect(self):
+            pass
+        close = disconnect
+    config["link"] = Link()
+
+    async def main(client):
+        task = asyncio.create_task(outcome(client.connect()))
+        await asyncio.sleep_ms(%d)
+        %s
+        %s
+        print("outcome", await task, client.isconnected())
+        await told()
+"""
+
+
 @pytest.mark.parametrize("end_it", ["await client.disconnect()", "client.close()"])
 def test_ended_while_connecting(clients, peer, end_it):
     """Who ends the client means it, also while the link comes up: nobody connects behind his back."""
-    script = f"""
-        class Link:
-            interface = None
-            async def connect(self, quick):
-                await asyncio.sleep_ms(300)
-            def isconnected(self):
-                return True
-            def disconnect(self):
-                pass
-            close = disconnect
-        config["link"] = Link()
-
-        async def main(client):
-            task = asyncio.create_task(outcome(client.connect()))
-            await asyncio.sleep_ms(100)
-            {end_it}
-            print("outcome", await task, client.isconnected())
-            await told()
-    """
+    script = ENDED % (100, end_it, "")
     p = clients.start(peer, script)
     with pytest.raises(AssertionError, match="no client has connected|client closed"):
         peer.accept(timeout=1).accept_connect()
     p.expect("outcome OSError False")
+    end(p)
+
+
+@pytest.mark.parametrize("end_it", ["await client.disconnect()", "client.close()"])
+@pytest.mark.parametrize("ms", [100, 400], ids=["link", "CONNACK"])
+def test_ended_while_connecting_and_connected_again(clients, peer, end_it, ms):
+    """What was under way ends with an error and does the new connection no harm."""
+    p = clients.start(peer, ENDED % (ms, end_it, "await client.connect()"))
+    if ms > 300:
+        peer.accept().expect("10 # *")
+    c = peer.accept()
+    c.accept_connect()
+    p.expect("outcome OSError True")
+    c.quiet(0.3)
     end(p)
 
 

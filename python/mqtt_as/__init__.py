@@ -50,7 +50,10 @@ def __getattr__(name):  # What few applications ask for
         return MsgQueue
     if name in ("ESP32", "ESP8266", "PYBOARD", "RP2"):
         return link.platform == name.lower()
-    raise AttributeError(name)
+    try:  # A module of the package: who imports one asks here first
+        return __import__(name, None, None, (name,), 1)
+    except ImportError:
+        raise AttributeError(name)
 
 
 # The broker refuses a request. reason_code: see MQTT 5, 2.4
@@ -895,7 +898,8 @@ class _Resilient(MQTT_base):
         try:
             await self._connect_once(quick)
         except asyncio.CancelledError:
-            self._check_stopped()  # Not by the application
+            if self._connector is not core.cur_task:  # Not by the application
+                raise OSError(errno.ENOTCONN, "closed meanwhile")
             raise
         finally:
             if self._connector is core.cur_task:
@@ -922,9 +926,10 @@ class _Resilient(MQTT_base):
                     if not more or self._stopped:
                         raise
         except:
-            self._drop()
-            if self._has_connected and not self._stopped:  # It was an outage
-                self._keeper = asyncio.create_task(self._keep(False))
+            if self._stopped or self._connector is core.cur_task:  # Else another one connects by now
+                self._drop()
+                if self._has_connected:  # It was an outage
+                    self._keeper = asyncio.create_task(self._keep(False))
             raise
         self._has_connected = True
         self._keeper = asyncio.create_task(self._keep())
@@ -1019,7 +1024,7 @@ class _Resilient(MQTT_base):
         _cancel(self._keeper)
         _cancel(self._handler)
         _cancel(self._connector)
-        self._keeper = self._handler = None
+        self._keeper = self._handler = self._connector = None
 
     # reason and properties: of MQTT 5. 0x04: the broker publishes the will
     async def disconnect(self, reason=0, properties=None):
@@ -1040,7 +1045,6 @@ class _Resilient(MQTT_base):
         self._drop()
         self._end_requests()
         self._new_locks()
-        self._connector = None
         self._link.close()
 
     # Is the internet there? packet: a DNS query
