@@ -326,8 +326,13 @@ ENDED = """
         close = disconnect
     config["link"] = Link()
 
+    async def attempt(client):
+        result = await outcome(client.connect())
+        await asyncio.sleep_ms(100)  # Goes on, too
+        return result
+
     async def main(client):
-        task = asyncio.create_task(outcome(client.connect()))
+        task = asyncio.create_task(attempt(client))
         await asyncio.sleep_ms(%d)
         %s
         %s

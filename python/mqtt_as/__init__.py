@@ -898,9 +898,14 @@ class _Resilient(MQTT_base):
         try:
             await self._connect_once(quick)
         except asyncio.CancelledError:
-            if self._connector is not core.cur_task:  # Not by the application
-                raise OSError(errno.ENOTCONN, "closed meanwhile")
-            raise
+            if self._connector is core.cur_task:  # By the application
+                raise
+            for _ in range(2):  # A wait_for() within soon cancels once more
+                try:
+                    await asyncio.sleep_ms(0)
+                except asyncio.CancelledError:
+                    pass
+            raise OSError(errno.ENOTCONN, "closed meanwhile")
         finally:
             if self._connector is core.cur_task:
                 self._connector = None
