@@ -139,6 +139,10 @@ def _refusal(reason, props=None, msg="refused"):
     return e
 
 
+def _offline():
+    return OSError(errno.ENOTCONN, "not connected: call connect()")
+
+
 # A packet does not wait until the one before is acknowledged, which takes 40 ms
 def _undelayed(sock):
     try:
@@ -610,7 +614,7 @@ class _Connection:
 
     def _check_stopped(self):
         if self._stopped:
-            raise OSError(errno.ENOTCONN, "not connected: call connect()")
+            raise _offline()
 
     # What a method of the session answers; -1 if the connection ends by it: a
     # TLS stream that breaks may raise, where others return an error
@@ -905,7 +909,7 @@ class _Resilient(MQTT_base):
                     await asyncio.sleep_ms(0)
                 except asyncio.CancelledError:
                     pass
-            raise OSError(errno.ENOTCONN, "closed meanwhile")
+            raise _offline()
         finally:
             if self._connector is core.cur_task:
                 self._connector = None
