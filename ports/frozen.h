@@ -13,6 +13,10 @@
 #error "mqtt_as: the client waits for fractions of a second: MICROPY_FLOAT_IMPL must not be MICROPY_FLOAT_IMPL_NONE"
 #endif
 
+// The hash of a text, given in 16 bits, in those that the port has for it. Not 0, which is none: an exception sets that of
+// its message, which would be written to flash.
+#define TEXT_HASH(hash) (MICROPY_QSTR_BYTES_IN_HASH != 1 ? (hash) : (hash) & 0xff ? (hash) & 0xff : 1)
+
 typedef struct { // As py/objproperty.c has it
     mp_obj_base_t base;
     mp_rom_obj_t get_set_delete[3];

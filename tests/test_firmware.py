@@ -38,6 +38,20 @@ def sections(mp):
     return re.findall(r"^ *\[ *\d+\] (\S+) +\S+ +\w+ +\w+ +(\w+) +\w+ +(\w*) ", listing, re.M)
 
 
+@pytest.mark.firmware("x64", only=True)
+def test_messages(mp):
+    """An exception sets the hash of its message where there is none: one in flash has the right one."""
+    script = """
+        from mqtt_as import MQTTClient
+        try:
+            MQTTClient({})
+        except ValueError as e:
+            print(e)
+            print(e.args[0] == "config['server'] is missing: " + "set it to the broker's address")
+    """
+    assert mp(script).lines == ["config['server'] is missing: set it to the broker's address", "True"]
+
+
 @pytest.mark.firmware("rv32imc", only=True)
 def test_no_variables(sections):
     """No place for a pointer to the heap that the collector would not see."""
