@@ -234,6 +234,10 @@ class Variable:
 class Closure:
     def f(self):
         return super().f()
+
+class New:
+    def __new__(cls):
+        return 1
 """
     r = freeze(tmp_path, text, tmp_path)
     assert (r.returncode, r.stderr) == (0, "")
