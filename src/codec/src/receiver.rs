@@ -42,7 +42,8 @@ const MAX_HEADER: usize = 5;
 pub struct Receiver<S> {
     storage: S,
     base: usize,
-    burst: usize,
+    /// What a burst may make it grow to, in bytes.
+    pub burst: usize,
     max_packet: u32,
     /// A PUBLISH longer than `burst` is not waited for: [`Receiver::peek`] gives it as soon as its payload begins, with
     /// as much of that as there is.

@@ -264,7 +264,8 @@ impl Session {
     #[inline(never)]
     fn next_piece(&mut self, limit: &mut isize, message: &mut [Obj; 6]) -> Option<isize> {
         self.current.as_ref()?;
-        let len = self.receiver.piece();
+        // A buffer that has grown is no reason for longer pieces.
+        let len = self.receiver.piece().min(self.receiver.burst);
         if len == 0 {
             return Some(WAIT);
         }
