@@ -27,8 +27,32 @@ typedef struct { // As py/objfloat.c has it
     mp_float_t value;
 } mp_obj_float_t;
 
-// A Python module: functions, and dicts of methods by the names of classes. By way of the context, which is the only
-// variable here, they find the module's other names.
+typedef struct { // As py/objclosure.c has it
+    mp_obj_base_t base;
+    mp_rom_obj_t function;
+    size_t closed;
+    mp_rom_obj_t cell[1];
+} closure_t;
+
+extern const mp_obj_type_t mp_type_closure;
+
+// The methods of a class, and where those look for it that call super(): NULL if none does. To Python it is a dict.
+typedef struct {
+    mp_obj_dict_t methods;
+    mp_obj_cell_t *cell;
+} class_t;
+
+#define METHODS(entries) { \
+    .base = { &mp_type_dict }, \
+    .map = { \
+        .all_keys_are_qstrs = 1, .is_fixed = 1, .is_ordered = 1, \
+        .used = MP_ARRAY_SIZE(entries), .alloc = MP_ARRAY_SIZE(entries), \
+        .table = (mp_map_elem_t *)(mp_rom_map_elem_t *)entries, \
+    }, \
+}
+
+// A Python module: functions and classes by their names. By way of the context, which is a variable, they find the
+// module's other names.
 typedef struct {
     const char *module;
     mp_module_context_t *context;

@@ -2,6 +2,7 @@
 # Most of it is in the C module already: this is the rest, see freeze.
 import subprocess
 
-subprocess.run(["./freeze", "../build/firmware/python"], check=True)
-package("mqtt_as", base_path="../build/firmware/python")
+written = subprocess.run(["./freeze", "../build/firmware/python"], check=True, stdout=subprocess.PIPE, text=True)
+for name in written.stdout.split():
+    package(name, base_path="../build/firmware/python")
 module("_mqtt_as.py")

@@ -1,6 +1,7 @@
 # The module _mqtt_as as a part of a firmware, for MicroPython's ports that are built by CMake:
 #     make USER_C_MODULES=/path/to/the/checkout/ports/micropython.cmake FROZEN_MANIFEST=... (see manifest.py)
-# With CMAKE_ARGS=-DMQTT=3.1.1 it is a fifth smaller and without MQTT 5.
+# With CMAKE_ARGS=-DMQTT=3.1.1 it is a fifth smaller and without MQTT 5. MQTT_PACKAGES="mqtt_as umqtt", which make or the
+# environment gives, says what of python/ is frozen.
 set(MQTT_AS_O ${CMAKE_BINARY_DIR}/mqtt_as/module.o)
 
 # cargo knows what is out of date: ask it each time
@@ -15,7 +16,7 @@ add_custom_target(mqtt_as_library
 # are looked for in them before anything is built.
 set(MQTT_AS_FROZEN ${CMAKE_BINARY_DIR}/mqtt_as/frozen.c)
 set(MQTT_AS_FREEZE ${CMAKE_CURRENT_LIST_DIR}/freeze)
-file(GLOB MQTT_AS_PYTHON CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../python/mqtt_as/*.py)
+file(GLOB MQTT_AS_PYTHON CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../python/*/*.py)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${MQTT_AS_FREEZE} ${MQTT_AS_PYTHON})
 execute_process(COMMAND ${MQTT_AS_FREEZE} ${MICROPY_DIR} ${MQTT_AS_FROZEN} RESULT_VARIABLE MQTT_AS_FAILED)
 if(MQTT_AS_FAILED)

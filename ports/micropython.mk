@@ -1,6 +1,6 @@
 # The module _mqtt_as as a part of a firmware, for MicroPython's ports that are built by make:
 #     make USER_C_MODULES=/path/to/the/checkout FROZEN_MANIFEST=... (see manifest.py)
-# With MQTT=3.1.1 it is a fifth smaller and without MQTT 5.
+# With MQTT=3.1.1 it is a fifth smaller and without MQTT 5. MQTT_PACKAGES="mqtt_as umqtt": what of python/ is frozen.
 SRC_USERMOD_C += $(USERMOD_DIR)/mqtt_as.c
 ifeq ($(MQTT),3.1.1)
 CFLAGS_USERMOD += -DMQTT_AS_3_1_1=1
@@ -11,13 +11,13 @@ MQTT_AS_DIR := $(USERMOD_DIR)
 MQTT_AS_O = $(BUILD)/mqtt_as/extmod/module.o
 PY_O += $(MQTT_AS_O)
 
-# the Python layer's objects
+# The Python layer's objects. `freeze` knows what of them is out of date: of which packages they are may change.
+export MQTT_PACKAGES
 MQTT_AS_FROZEN = $(BUILD)/mqtt_as/frozen.c
 SRC_QSTR += $(MQTT_AS_FROZEN)
 PY_O += $(MQTT_AS_FROZEN:.c=.o)
-$(MQTT_AS_FROZEN): $(MQTT_AS_DIR)/freeze $(wildcard $(MQTT_AS_DIR)/../python/mqtt_as/*.py) | $(MICROPY_MPYCROSS_DEPENDENCY)
-	$(Q)MICROPY_MPYCROSS=$(MICROPY_MPYCROSS) $< $(TOP) $@
-	$(Q)$(TOUCH) $@
+$(MQTT_AS_FROZEN): MQTT_AS_FORCE | $(MICROPY_MPYCROSS_DEPENDENCY)
+	$(Q)MICROPY_MPYCROSS=$(MICROPY_MPYCROSS) $(MQTT_AS_DIR)/freeze $(TOP) $@
 
 # cargo knows what is out of date: ask it each time
 $(MQTT_AS_O): MQTT_AS_FORCE

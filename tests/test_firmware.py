@@ -197,7 +197,91 @@ def test_constants_outlive_their_module(mp):
     ]
 
 
-def freeze(folder, text, *args):
+ORDINARY = """
+    import asyncio, gc, sys
+    import ordinary
+    from ordinary import *
+
+    print(ordinary.__file__)
+    print(list(generate()), list(generate(n=4, step=-2, text="")))
+    v, h, g = Variables(), Heir(), Grandchild(2)
+    print([c.__name__ for c in (Empty, Plain, Variables, Heir, Several, Problem)], Plain, Heir, type(g))
+    print(v, v.others, v.doubled, v == Plain(7), v != Plain(8), v in (Plain(7),), list(v)[:2])
+    print(Variables.COUNT, v.COUNT, h.COUNT, v.table, Variables.table is Heir.table)
+    print(v.name(), h.name(), g.name(), list(g), v.nested(), v.static(1), Variables.static(1, 1), h.of_class())
+    print(v.not_constant(), v.first(), v.alias(), g.alias(), v.conditional())
+    print(h.many(1, 2, 3), h.many(c=1, b=2, a=3, f=0), asyncio.run(h.later()), asyncio.run(v.later()))
+    try:
+        h.many()
+    except TypeError as e:
+        print(e)
+
+    async def enter():
+        async with Plain(1) as p:
+            print(p)
+        print(p)
+
+    asyncio.run(enter())
+    print([isinstance(x, c) for x in (v, h, g) for c in (Plain, Variables, Heir, Grandchild, object)])
+    print([issubclass(x, c) for x in (Plain, Heir, Grandchild, Problem) for c in (Plain, Variables, Heir, Exception)])
+    print(type(v) is Variables, type(h) is Heir, h.__class__ is Heir)
+    s = Setter()
+    s.x = 2
+    print(s.x, s.plain(), Stays().not_constant(), Stays().name(), Named().name(), Named().own())
+    print(Attribute().name(), Several().name(), New().name(), New().made)
+    try:
+        raise Problem(5)
+    except ValueError as e:
+        print(repr(e), e.args, e.code, Problem.code, isinstance(e, Problem))
+    q = Quiet(2, "text")
+    print(repr(q), q.errno, q.quiet(), q.args)
+    a = Accessors()
+    a.b = 1
+    print(a.b, a.c)
+
+    class Own(Heir):
+        DEBUG = 1
+
+        def name(self):
+            return "own " + super().name()
+
+        def __init__(self):
+            super().__init__(1)
+
+    print(Own().name(), Own().DEBUG, Own().value, Heir.name(Own()))
+    old = Heir(3)
+    Variables.DEBUG = True
+    print(v.DEBUG, h.DEBUG, Grandchild.DEBUG, Own.DEBUG)
+    Grandchild.DEBUG = 2
+    Grandchild.extra = lambda self: "extra"
+    Grandchild.name = lambda self: "changed"
+    print(v.DEBUG, g.DEBUG, h.DEBUG, g.extra(), h.name(), g.name())
+    v.DEBUG = 3
+    del Grandchild.DEBUG
+    print(v.DEBUG, Variables.DEBUG, g.DEBUG)
+    print(h.many(1, 2, 3), Heir.many(h, 1, 2, 3), type(Plain.doubled))
+    del ordinary, Heir, Variables, Grandchild, Plain, v, h, g
+    for name in [name for name in sys.modules if name.startswith("ordinary")]:
+        del sys.modules[name]
+    gc.collect()
+    [bytes(100) for _ in range(200)]
+    import ordinary
+    print(old.many(1, 2, 3), old.name(), list(old), isinstance(old, ordinary.Heir), ordinary.Grandchild().name())
+"""
+
+
+@pytest.mark.firmware("x64", "xtensa", only=True)
+def test_ordinary_classes(mp):
+    """Classes of any kind do frozen, their methods in flash, what they do as files."""
+    file, *frozen = mp(ORDINARY).lines
+    assert file == "ordinary/__init__.py"
+    folder = ROOT / "tests" / "runtime" / "firmware"
+    file, *plain = mp(ORDINARY, env={"MICROPYPATH": str(folder)}).lines
+    assert file == f"{folder}/ordinary/__init__.py"
+    assert len(plain) > 20 and frozen == plain
+
+
+def freeze(folder, text, *args, packages=None):
     """What ports/freeze says of a module m.py with this text."""
     package = folder / "python" / "mqtt_as"
     package.mkdir(parents=True, exist_ok=True)
@@ -205,6 +289,7 @@ def freeze(folder, text, *args):
     (folder / "ports").mkdir(exist_ok=True)
     shutil.copy(ROOT / "ports" / "freeze", folder / "ports")
     env = {**os.environ, "MICROPY_MPYCROSS": str(ROOT / "build" / "mpy-cross" / "mpy-cross")}
+    env.update({"MQTT_PACKAGES": packages} if packages else {})
     return subprocess.run([folder / "ports" / "freeze", *args], capture_output=True, text=True, env=env)
 
 
@@ -213,7 +298,7 @@ def test_rest_keeps_its_lines(tmp_path):
     text = """# A module
 import sys
 
-def fixed(a, b=1, *, c="x"):
+def fixed(a, b=1, *, c="x", d=-1):
     return a
 
 def default(a=sys.argv):
@@ -228,26 +313,74 @@ class Fixed(Exception):
     def p(self):
         return 1
 
-class Variable:
+class Variable(
+    Fixed
+):
     n = 1
 
-class Closure:
+    @property
+    def p(self):
+        return super().p + 1
+
+    def f(self, a=sys.argv): pass
+
+class Heir(Variable):
+    "Inherits n"
     def f(self):
         return super().f()
+
+class Nothing(Variable):
+    pass
+
+def fixed2():
+    pass
 
 class New:
     def __new__(cls):
         return 1
+
+class Stays:
+    def f(self):
+        return super(Stays, self).f()
+
+def twice():
+    pass
+
+def twice():
+    pass
 """
     r = freeze(tmp_path, text, tmp_path)
-    assert (r.returncode, r.stderr) == (0, "")
+    assert (r.returncode, r.stdout, r.stderr) == (0, "mqtt_as\n", "")
     before, after = text.splitlines(), (tmp_path / "mqtt_as" / "m.py").read_text().splitlines()
     assert len(before) == len(after)
+    flash = '__import__("_mqtt_as").from_flash'
     assert {n: a for n, (a, b) in enumerate(zip(after, before), 1) if a != b} == {
-        4: '__import__("_mqtt_as").from_flash()',
-        **dict.fromkeys([5, 15, 16, 17], ""),
-        14: 'Fixed = type("Fixed", (Exception, ), Fixed)',
+        4: flash + "()",
+        14: f'Fixed = {flash}("Fixed", Exception)',
+        19: f'class Variable({flash}("Variable", Fixed)):',
+        30: f'class Heir({flash}("Heir", Variable)): pass',
+        **dict.fromkeys([5, 15, 16, 17, 20, 21, 24, 25, 26, 31, 32, 33, 38, 39], ""),
     }
+
+
+def test_packages(tmp_path):
+    """Those that are asked for are written, those that are not there are named."""
+    other = tmp_path / "elsewhere" / "other"
+    other.mkdir(parents=True)
+    (other / "n.py").write_text("class C:\n    def f(self): pass\n")
+    r = freeze(tmp_path, "x = 1\n", tmp_path, packages=f"mqtt_as {other}")
+    assert (r.returncode, r.stdout, r.stderr) == (0, "mqtt_as\nother\n", "")
+    assert (tmp_path / "mqtt_as" / "m.py").exists() and "from_flash" in (tmp_path / "other" / "n.py").read_text()
+    r = freeze(tmp_path, "x = 1\n", tmp_path, packages="mqtt_as mqtt")
+    assert r.returncode == 1 and f"MQTT_PACKAGES has mqtt: there are no Python files in {tmp_path}/python/mqtt" in r.stderr
+
+
+@pytest.mark.firmware("x64", only=True)
+def test_of_other_packages(mp, tmp_path):
+    """The rest of a package whose objects are not in the C module."""
+    freeze(tmp_path, "class C:\n    def f(self): pass\n", tmp_path / "rest")
+    r = mp("import m", env={"MICROPYPATH": str(tmp_path / "rest" / "mqtt_as")}, check=False)
+    assert "ImportError" in r.err and "MQTT_PACKAGES" in r.err
 
 
 def test_rest_is_that_of_now(tmp_path):
