@@ -97,3 +97,48 @@ with_apt() {
     shift
     env APT_CONFIG="$own_apt/apt.conf" "$@"
 }
+
+# suites with sources worth having, the preferred first
+suites() {
+    (
+        ID='' ID_LIKE='' VERSION_CODENAME='' UBUNTU_CODENAME=''
+        . /etc/os-release
+        case " $ID $ID_LIKE " in
+            *" ubuntu "*) echo "${UBUNTU_CODENAME:-$VERSION_CODENAME}" questing resolute ;;
+            *) echo trixie "$VERSION_CODENAME" ;;
+        esac
+    )
+}
+
+# source_package PACKAGE TREE [CHOOSE]: unpack a distribution's source package, with its patches, as the folder TREE, from
+# the mirror apt is configured for. Needs no root. CHOOSE is a command that takes one of the versions on its stdin, the
+# newest first, or none; without it the newest is taken. False if no suite has one.
+source_package() (
+    package=$1 unpacked=$2 choose=${3:-head -n 1}
+    work=$(mktemp -d "$build/$package.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+    for uri in $(archives); do
+        for suite in $(suites); do
+            for component in main universe; do
+                case $suite:$component in trixie:universe) continue ;; esac
+                say "looking for $package in $suite ($component)"
+                other_apt "$work/apt" deb-src "$uri" "$suite" $component >"$work/log" 2>&1 || continue
+                # shellcheck disable=SC2086 # a command and its arguments
+                version=$(with_apt "$work/apt" apt-cache showsrc --only-source "$package" 2>/dev/null |
+                    sed -n 's/^Version: //p' | sort -rV | $choose)
+                [ -n "$version" ] || continue
+                say "fetching $package $version"
+                (
+                    cd "$work"
+                    with_apt "$work/apt" apt-get -q source --download-only "$package=$version" &&
+                        dpkg-source --no-copy -x "${package}"_*.dsc tree
+                ) >"$work/log" 2>&1 || { tail "$work/log" >&2; continue; }
+                mkdir -p "$unpacked"    # empty at most: a place for it
+                mv -T "$work/tree" "$unpacked"
+                return 0
+            done
+        done
+    done
+    [ ! -s "$work/log" ] || tail -n 5 "$work/log" >&2
+    return 1
+)

@@ -9,7 +9,8 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
             tests marked `core` run; core(tls=True): where the runtime has TLS; core(few=True): on two of them, for tests
             that take their time. ARCH+firmware is a MicroPython with the client in it; it runs the tests marked `firmware`,
-            or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other.
+            or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other. x64+lwip is one
+            with a board's sockets; it runs the core tests.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
@@ -38,7 +39,7 @@ from fixtures.peer import Peer
 from fixtures.proxy import Proxy
 
 ARCHITECTURES = json.loads((Path(__file__).parent.parent / "natmod" / "architectures.json").read_text())
-FEW = "x86", "xtensa"  # 32-bit words: an unaligned access does no harm, and does
+FEW = "x86", "xtensa", "x64+lwip"  # 32-bit words: an unaligned access does no harm, and does; and a board's sockets
 
 
 def pytest_addoption(parser):
@@ -68,7 +69,7 @@ def runs(test, arch, first):
         return first
     if core.kwargs.get("few"):
         return arch in FEW
-    return not (core.kwargs.get("tls") and ARCHITECTURES[arch]["runtime"] == "linux-user")
+    return not (core.kwargs.get("tls") and ARCHITECTURES[arch.partition("+")[0]]["runtime"] == "linux-user")
 
 
 @pytest.fixture(scope="session")
