@@ -46,10 +46,10 @@ class Stream(io.IOBase):
 def new(ibufsize=50, max_packet=1 << 28, keepalive=0, ping=0, response=1000, repubs=4):
     return Session(False, ibufsize, max_packet, keepalive, ping, response, repubs, 0, 65535, None)
 
-def connected(stream=None, session=None, clean=True, present=0, **how):
+def connected(stream=None, session=None, clean=True, present=0, traits=0, **how):
     stream = stream or Stream()
     session = session or new(**how)
-    session.open(stream, False)
+    session.open(stream, traits)
     assert session.connect(0, clean, b"id", 60, b"", b"", None, None) == 0
     rest, at = stream.data, stream.at
     stream.data, stream.at = bytes((0x20, 2, present, 0)), 0
@@ -699,6 +699,232 @@ def test_errors_while_writing(run):
             connected(session=session)
     """
     assert run(script).splitlines() == ["OSError", "-32", "-5", "TypeError"]
+
+
+# --- what boards' sockets do
+
+
+@pytest.mark.parametrize("stream", ["error", "end", "raised", "write", "write raised"])
+def test_an_error_is_final(run, stream):
+    """After an error of either direction nothing is read or written any more: lwIP of MicroPython 1.28 crashes then."""
+    script = f"""
+        kind = {stream!r}
+        class Ends(Stream):
+            calls = 0
+            live = False
+            def readinto(self, buf):
+                self.calls += 1
+                if not self.live or "write" in kind:
+                    return Stream.readinto(self, buf)
+                if kind == "raised":
+                    raise OSError(1234)
+                return 0 if kind == "end" else -104
+            def write(self, data):
+                self.calls += 1
+                if not self.live or "write" not in kind:
+                    return Stream.write(self, data)
+                if kind == "write raised":
+                    raise OSError(1234)
+                return -32
+        session, stream = connected(Ends(), keepalive=1000)
+        stream.live = True
+        try:
+            if "write" in kind:
+                assert session.publish(0, 0, "t", "m", False, 0) >= 0
+            else:
+                print(session.receive(0, None, 1, True))
+        except OSError as e:
+            print(e)
+        calls = stream.calls
+        for _ in range(2):
+            print(session.receive(0, None, 1, True), session.unsent(), session.flush(0), session.due(5000),
+                session.ping(0), session.control(0, False, 0, None))
+            assert session.publish(0, 0, "t", "m", False, 1) == -1
+            assert session.subscribe(0, 0, ["t"], bytes(1), None) == -1
+        print(stream.calls - calls)
+        stream.live = False
+        connected(session=session)  # Over the next one all is well
+    """
+    seen = {
+        "error": ("-104", "-104 -104 -104 0 -104 -104"),
+        "end": ("2", "2 -104 -104 0 -104 -104"),
+        "raised": ("1234", "-5 -5 -5 0 -5 -5"),
+        "write": (None, "-32 -32 -32 0 -32 -32"),
+        "write raised": ("1234", "-5 -5 -5 0 -5 -5"),
+    }
+    first, then = seen[stream]
+    assert run(script).splitlines() == [first] * (first is not None) + [then] * 2 + ["0"]
+
+
+@pytest.mark.parametrize(("traits", "reads"), [(0, 1), (1, 4), (4, 4), (5, 4)])
+def test_short_reads(run, traits, reads):
+    """A short read means that nothing is left, but not of a stream that buffers, or hands out its parts one by one."""
+    script = f"""
+        class Counted(Stream):
+            reads = 0
+            def readinto(self, buf):
+                self.reads += 1
+                return Stream.readinto(self, buf)
+        stream = Counted()
+        session, stream = connected(stream, traits={traits})
+        stream.data, stream.at, stream.piece, stream.reads = b"0\\x04\\0\\1tm" * 3, 0, 6, 0
+        print(session.receive(0, lambda *m: None, 5, True), stream.reads)
+    """
+    assert run(script) == f"0 {reads}\n"
+
+
+def test_what_is_under_way_is_bounded(run):
+    """Of short writes there are 24, then the next one waits for the answer to a PINGREQ that went out half way."""
+    script = """
+        PING = b"\\xc0\\0"
+        session, stream = connected(traits=2)
+        def publish():
+            return session.publish(0, 0, "t", "m", False, 0)
+        n = 0
+        while publish() == 0:
+            n += 1
+        assert session.unsent() == 2 and session.flush(0) == 2 and publish() == -1
+        print(n, len(stream.written), stream.written.count(PING), stream.written.index(PING))
+        stream.data, stream.at = b"0\\x04\\0\\1tm" * 50, 0  # Says nothing about what was written
+        drain(session, lambda *m: None)
+        print(session.unsent(), len(stream.written))
+        stream.data, stream.at = b"\\xd0\\0", 0
+        drain(session, None)
+        print(session.unsent(), len(stream.written), stream.written.count(PING))
+        while publish() == 0:
+            n += 1
+        print(n, session.unsent(), stream.written.count(PING))
+    """
+    # The answer frees 12 writes, of which one had waited and another is the next PINGREQ.
+    assert run(script).splitlines() == ["23 24 1 12", "2 24", "0 26 2", "33 2 2"]
+
+
+def test_a_bounded_stream_takes_answers_for_what_they_tell(run):
+    """An acknowledgement frees what was written up to its request; one publication after the other needs no PINGREQ."""
+    script = """
+        BACKLOG, PING = 0x10000, b"\\xc0\\0"
+        session, stream = connected(traits=2)
+        def publish(qos=1, size=10):
+            return session.publish(0, 0, "t", bytes(size), False, qos)
+        def answer(kind, pid):
+            stream.data, stream.at = bytes((kind, 2, pid >> 8, pid & 255)), 0
+            return drain(session, None)
+        for size in (10, 1000, 10_000, 40_000):
+            for _ in range(40):
+                pid = publish(size=size)
+                assert 0 < pid < BACKLOG and session.unsent() == 0
+                assert answer(0x40, pid) == [pid << 8]
+                assert PING not in stream.written
+                del stream.written[:]
+        for _ in range(40):
+            pid = publish(2)
+            assert 0 < pid < BACKLOG
+            assert answer(0x50, pid) == [] and answer(0x70, pid) == [pid << 8]
+        print(PING in stream.written)
+        pids = []
+        while session.unsent() == 0:
+            pids.append(publish(size=500) & 0xFFFF)
+        print(len(pids), session.unsent())
+        answer(0x40, pids[2])  # Those before it may come later
+        print(session.unsent())
+        # A packet beyond the bound waits until all is answered
+        session, stream = connected(traits=2)
+        for _ in range(3):
+            pid = publish()
+        assert publish(0, 20_000) == BACKLOG and session.unsent() == 2
+        answer(0x40, pid)
+        print(session.unsent(), sum(map(len, stream.written)) > 20_000)
+    """
+    assert run(script).splitlines() == ["False", "8 2", "0", "0 True"]
+
+
+def test_a_bounded_stream_that_is_held_back_ends(run):
+    """Nobody answers: the connection is dead after response_time, or some times that if other bytes come in."""
+    script = """
+        for noise in (False, True):
+            for v5, qos in ((False, 0), (False, 1), (True, 1)):
+                session = Session(v5, 50, 1 << 20, 60000, 15000, 2000, 4, 0, 65535, None)
+                stream = Stream()
+                session.open(stream, 2)
+                session.connect(0, True, b"id", 60, b"", b"", None, None)
+                stream.data = b"\\x20\\x03\\0\\0\\0" if v5 else b"\\x20\\2\\0\\0"
+                session.receive(0, None, 1, True)
+                while not session.unsent():
+                    session.publish(0, 0, "t", bytes(400), False, qos)
+                now = 0
+                while session.due(now) != 0:
+                    now += 100
+                    if noise and not now % 1900:
+                        stream.data, stream.at = (b"0\\5\\0\\1t\\0m" if v5 else b"0\\4\\0\\1tm"), 0
+                        for _ in range(2):
+                            session.receive(now, lambda *m: None, 5, True)
+                print(now)
+    """
+    assert run(script).splitlines() == ["2000"] * 3 + ["16000", "16000", "10000"]
+
+
+@pytest.mark.parametrize(("number", "traits", "waits"), [(105, 0, True), (105, 2, True), (12, 0, True), (12, 2, False)])
+def test_no_memory_for_a_write(run, number, traits, waits):
+    """ENOBUFS: later. ENOMEM too, but of lwIP, which may have queued the bytes: to write them again would double them."""
+    script = f"""
+        class Full(Stream):
+            full = False
+            def write(self, data):
+                return -{number} if self.full else Stream.write(self, data)
+        session, stream = connected(Full(), traits={traits})
+        stream.full = True
+        print(session.publish(0, 0, "t", "m", False, 0) >> 16, session.unsent(), session.flush(0))
+        stream.full = False
+        print(session.flush(0), b"".join(stream.written))
+    """
+    lines = ["1 2 2", "0 b'0\\x04\\x00\\x01tm'"] if waits else [f"1 -{number} -{number}", f"-{number} b''"]
+    assert run(script).splitlines() == lines
+
+
+def test_pings_without_an_answer(run):
+    """Bytes that come in put the end off, but not for ever (3.1.2.10); an answer behind a long message is waited for."""
+    script = """
+        session, stream = connected(keepalive=10000, ping=2500, response=2000)
+        stream.data, stream.at, stream.piece = b"0\\xff\\x7f\\0\\1t" + bytes(5000), 0, 1
+        now = 0
+        while now < 100_000 and session.due(now):
+            now += 1900
+            session.receive(now, lambda *m: None, 5, True)
+        print(now)
+        session, stream = connected(keepalive=10000, ping=2500, response=2000)
+        stream.data, stream.at, stream.piece = b"0\\x87\\1\\0\\1t" + bytes(132) + b"\\xd0\\0", 0, 16
+        now = 0
+        while stream.at < len(stream.data):
+            now += 1700
+            session.receive(now, lambda *m: print(len(m[1])), 1, True)
+            assert session.due(now) != 0, now
+        print(now, session.receive(now, None, 1, True), session.due(now) > 0, b"\\xc0\\0" in stream.written)
+    """
+    assert run(script).splitlines() == ["26600", "132", "15300 0 True True"]
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_a_message_of_qos_2_comes_once_though_the_callback_closes(run, size):
+    """A message that the callback has got is delivered, in pieces with the last one, even if the connection ends there."""
+    script = f"""
+        got = []
+        def callback(topic, msg, *_):
+            got.append(len(msg))
+            session.close()
+        def pieces(topic, piece, retained, properties, offset, length):
+            got.append(offset + len(piece))
+            if offset + len(piece) == length:
+                session.close()
+        n = {size} + 5
+        packet = (bytes((0x34, n)) if n < 128 else bytes((0x34, n & 127 | 128, n >> 7))) + b"\\0\\1t\\0\\7" + bytes({size})
+        session = Session(False, 50, 1 << 28, 0, 0, 1000, 4, 0, 65535, pieces)
+        for present in (0, 1):
+            stream = connected(session=session, clean=False, present=present)[1]
+            stream.data, stream.at = packet, 0
+            drain(session, callback)
+        print(got.count({size}), b"".join(stream.written))
+    """
+    assert run(script) == "1 b'P\\x02\\x00\\x07'\n"
 
 
 # --- re-entrance

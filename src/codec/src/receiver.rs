@@ -157,7 +157,7 @@ impl<S: Storage> Receiver<S> {
             let wanted = if self.filled && capacity < self.burst {
                 capacity.saturating_mul(2).min(self.burst)
             } else {
-                capacity
+                capacity.max(self.base)
             };
             // a wish only: without it there is still room, or the error below
             if wanted == capacity || self.storage.resize(wanted, live).is_err() {

@@ -156,6 +156,26 @@ impl GcBytes {
         self.len_shared & 1 != 0
     }
 
+    /// Hands the bytes out while Python code may run, which may come back to who owns them: until they are
+    /// [settled](Self::settle) nothing frees or moves the block.
+    #[inline]
+    pub fn lend(&mut self) -> Loan {
+        let loan = Loan {
+            block: self.block,
+            len_shared: self.len_shared,
+        };
+        self.share();
+        loan
+    }
+
+    /// The loan is over; if the owner has another block by now, nothing changes.
+    #[inline]
+    pub fn settle(&mut self, loan: Loan) {
+        if core::hint::black_box(loan.block) == self.block {
+            self.len_shared = loan.len_shared;
+        }
+    }
+
     /// Changes the length to `len`, moves the bytes `keep` to the front and zeroes the others. [`NoMemory`] also if
     /// `keep` does not fit into the old or the new length: then nothing has changed.
     pub fn resize(&mut self, len: usize, keep: Range<usize>) -> Result<(), NoMemory> {
@@ -202,6 +222,30 @@ impl GcBytes {
             // SAFETY: nothing else refers to the block.
             unsafe { reallocate(self.as_ptr(), 0) };
         }
+    }
+}
+
+/// The bytes of a [`GcBytes`] that are in use while Python code runs; it keeps them alive on the stack.
+pub struct Loan {
+    block: NonNull<u8>,
+    len_shared: usize,
+}
+
+impl Deref for Loan {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the block has that many initialised bytes, and is neither freed nor moved before the loan is settled.
+        unsafe { slice::from_raw_parts(self.block.as_ptr(), self.len_shared / 2) }
+    }
+}
+
+impl DerefMut for Loan {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as for reading.
+        unsafe { slice::from_raw_parts_mut(self.block.as_ptr(), self.len_shared / 2) }
     }
 }
 

@@ -59,7 +59,7 @@ pub use buffer::{Buffer, BufferMut, buffer, buffer_mut, bytes_of};
 pub use class::{Class, ClassTable, Native};
 pub use exception::{Exception, OrRaise};
 pub use function::{Argument, Function, Outcome};
-pub use gc::{GcBox, GcBytes, GcVec, NoMemory};
+pub use gc::{GcBox, GcBytes, GcVec, Loan, NoMemory};
 pub use iter::Iter;
 pub use memoryview::MemoryView;
 #[cfg(not(feature = "firmware"))]

@@ -11,6 +11,12 @@ pub mod errno {
     pub const EIO: i32 = 5;
     /// Nothing can be read or written now: try again when `poll` says so.
     pub const EAGAIN: i32 = 11;
+    /// There is no memory for it.
+    pub const ENOMEM: i32 = 12;
+    /// The peer broke the connection off.
+    pub const ECONNRESET: i32 = 104;
+    /// The queue for sending is full, whatever `poll` says: try again a little later.
+    pub const ENOBUFS: i32 = 105;
 }
 
 /// What a stream's functions return besides a number of bytes (`MP_STREAM_ERROR`).

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::memory::{List, Memory};
 use crate::properties::{Known, decoded};
 use crate::transmit::Transmitter;
-use micropython::{Exception, GcVec, MemoryView, Native, Obj, Stream, class, errno};
+use micropython::{Exception, GcBytes, GcVec, MemoryView, Native, Obj, Stream, class, errno};
 use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
 use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
 
@@ -34,6 +34,28 @@ fn stream_error(e: i32) -> isize {
     -(e as isize)
 }
 
+/// What a stream is like, as `open` is told.
+mod traits {
+    /// The stream holds back bytes that `poll` does not tell of (TLS).
+    pub const BUFFERED: u8 = 1;
+    /// `poll` does not tell that the queue for sending is full (lwIP).
+    pub const BOUNDED: u8 = 2;
+    /// A short read does not mean that nothing is left (lwIP).
+    pub const PIECEMEAL: u8 = 4;
+    pub const ALL: u8 = 7;
+}
+
+/// What `unsent` answers: all is written; wait until the stream takes bytes; wait
+/// for the peer or a moment.
+mod backlog {
+    pub const NONE: u8 = 0;
+    pub const BLOCKED: u8 = 1;
+    pub const HELD: u8 = 2;
+}
+
+/// `Session::failed` while the stream is in a call, and if it raised from there.
+const IN_CALL: isize = isize::MIN;
+
 /// The packet at the front of the buffer, handed on but not yet dropped.
 struct Current {
     /// 0: of a message in pieces the next has yet to come.
@@ -48,17 +70,15 @@ struct Current {
 #[repr(C)]
 pub struct Session {
     version: Version,
-    /// The stream holds back bytes that `poll` does not tell of (TLS).
-    buffered: bool,
-    /// A stream written in Python reads, or raised while it did.
-    reading: bool,
+    /// See [`traits`].
+    traits: u8,
+    /// See [`backlog`].
+    backlog: u8,
     /// The last read took all there was.
     drained: bool,
     /// CONNACK came, with success.
     connected: bool,
     clean: bool,
-    /// The stream took less than it was offered.
-    blocked: bool,
     /// DISCONNECT is sent: nothing may follow, and nothing is taken.
     leaving: bool,
     /// The application's callback runs, or did when an exception passed.
@@ -73,13 +93,15 @@ pub struct Session {
     reason: u16,
     /// The aliases to give at most.
     max_outbound: u16,
+    /// Counts what `open` and `close` change, for who calls the stream.
+    opened: u16,
     current: Option<Current>,
     /// Of the message that comes in pieces: topic, retained, properties and the
     /// length of the payload; a tuple, or `None` if the application has it already.
     divided: Obj,
     /// The callback for pieces, or `None`.
     pieces: Obj,
-    /// The stream failed while writing: a negative number.
+    /// 0, or the stream is not to be touched: what `receive` answers, or [`IN_CALL`].
     failed: isize,
     stream: Option<Stream>,
     view: MemoryView,
@@ -100,7 +122,7 @@ class! {
     Session {
         new(10..=10) = Session::new;
         methods {
-            open(self, stream, buffered) = Session::open;
+            open(self, stream, traits) = Session::open;
             close(self) = Session::close;
             connect(self, 8..=8) = Session::connect;
             receive(self, 4..=4) = Session::receive;
@@ -154,12 +176,12 @@ impl Session {
         Session {
             version,
             stream: None,
-            buffered: false,
-            reading: false,
+            traits: 0,
+            backlog: backlog::NONE,
+            opened: 0,
             drained: false,
             connected: false,
             clean: true,
-            blocked: false,
             leaving: false,
             failed: 0,
             calling: false,
@@ -183,17 +205,19 @@ impl Session {
         }
     }
 
-    /// A new connection over `stream`. `buffered`: the stream may hold bytes
-    /// back that `poll` does not tell of.
+    /// A new connection over `stream`. `traits`: the sum of what it is like, see
+    /// [`traits`].
     ///
     /// # Raises
-    /// `OSError` if it is no stream.
-    fn open(mut this: Native<Session>, stream: Obj, buffered: Obj) -> Obj {
-        let (stream, buffered) = (Stream::new(stream), buffered.is_true());
+    /// `OSError` if it is no stream, `TypeError`, `ValueError`.
+    fn open(mut this: Native<Session>, stream: Obj, traits: Obj) -> Obj {
+        const UNKNOWN: Exception = Exception::Value(c"traits out of range");
+        let stream = Stream::new(stream);
+        let traits = uint(traits, traits::ALL.into(), UNKNOWN) as u8;
         this.shut();
-        this.transmitter.open();
         this.stream = Some(stream);
-        this.buffered = buffered;
+        this.traits = traits;
+        this.state.flights.window.bounded = traits & traits::BOUNDED != 0;
         Obj::none()
     }
 
@@ -204,14 +228,18 @@ impl Session {
     }
 
     fn shut(&mut self) {
+        self.forget_current();
+        if self.failed == IN_CALL {
+            self.receiver.storage_mut().0 = GcBytes::EMPTY;
+            self.transmitter.renounce();
+        }
         self.stream = None;
+        self.opened = self.opened.wrapping_add(1);
         self.connected = false;
-        self.reading = false;
         self.drained = false;
-        self.blocked = false;
+        self.backlog = backlog::NONE;
         self.leaving = false;
         self.failed = 0;
-        self.current = None;
         self.divided = Obj::none();
         self.view.clear();
         self.properties = Known::new();
@@ -225,22 +253,22 @@ impl Session {
     /// out from here.
     fn due(mut this: Native<Session>, now: Obj) -> Obj {
         let now = ticks(now);
+        if this.failed != 0 {
+            return Obj::int(0);
+        }
         if this.leaving {
             return Obj::int(LONG);
         }
-        if this.connected
-            && !this.reading
-            && elapsed(now, this.state.keep_alive.last_rx()) >= SILENCE
-        {
+        if this.connected && elapsed(now, this.state.keep_alive.last_rx()) >= SILENCE {
             this.receiver.shrink();
         }
         Obj::int(loop {
             match this.state.due(now) {
                 Due::Nothing(ms) => break ms.min(LONG as u32) as isize,
                 Due::Dead => break 0,
-                Due::Ping => this.send_ping(now),
+                Due::Ping => Self::send_ping(this, now),
                 Due::Resend(Resend::Request(pid)) => break -(pid.get() as isize),
-                Due::Resend(Resend::Pubrel(pid)) => this.release(pid, now),
+                Due::Resend(Resend::Pubrel(pid)) => Self::release(this, pid, now),
             }
         })
     }

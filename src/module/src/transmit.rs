@@ -2,7 +2,7 @@
 //! stream may have taken a part.
 use crate::memory::Memory;
 use core::ops::Range;
-use micropython::{Exception, Obj, OrRaise, Stream, buffer, errno};
+use micropython::{Exception, GcBytes, Loan, Obj, OrRaise, Stream, buffer, errno};
 use mqtt_codec::Storage;
 
 /// Capacity that is kept when all is written, in bytes.
@@ -31,9 +31,8 @@ pub struct Transmitter {
     /// Up to here the stream was offered bytes of which it took none. TLS has
     /// them already and has to be offered the same again.
     offered: usize,
-    /// A stream written in Python writes, or raised while it did: the memory
-    /// has to stay where it is.
-    writing: bool,
+    /// The stream took a part of what it was offered last.
+    pub partly: bool,
 }
 
 impl Transmitter {
@@ -48,14 +47,8 @@ impl Transmitter {
             part: 0..0,
             at: NOWHERE,
             offered: 0,
-            writing: false,
+            partly: false,
         }
-    }
-
-    /// A new stream.
-    pub fn open(&mut self) {
-        self.writing = false;
-        self.reset();
     }
 
     /// Forgets what was not written.
@@ -65,7 +58,8 @@ impl Transmitter {
         self.offered = 0;
         self.owner = Obj::none();
         self.at = NOWHERE;
-        if !self.writing && self.memory.bytes().len() > REST {
+        self.partly = false;
+        if self.memory.bytes().len() > REST {
             // A failure leaves the larger memory in place, which serves too.
             let _ = self.memory.resize(REST, 0..0);
         }
@@ -79,14 +73,11 @@ impl Transmitter {
     /// Room for `len` more bytes, to be written and then kept by [`commit`].
     ///
     /// # Raises
-    /// `MemoryError`, and `RuntimeError` in a stream written in Python.
+    /// `MemoryError`
     ///
     /// [`commit`]: Transmitter::commit
     #[inline(never)]
     pub fn reserve(&mut self, len: usize) -> &mut [u8] {
-        if self.writing {
-            Exception::Runtime(c"session used by its own stream").raise()
-        }
         let capacity = self.memory.bytes().len();
         if self.end + len > capacity {
             let moved = self.start;
@@ -128,76 +119,85 @@ impl Transmitter {
         self.at = self.end;
     }
 
-    /// Offers what there is to the stream, in as few writes as it takes: whether
-    /// it took anything, or an error number.
-    ///
-    /// # Raises
-    /// What a stream written in Python raises.
-    pub fn flush(&mut self, stream: &Stream) -> Result<bool, i32> {
-        let mut moved = false;
-        while !self.writing && !self.is_empty() {
-            self.writing = true;
-            let taken = self.write(stream);
-            self.writing = false;
-            match taken? {
-                Taken::All => moved = true,
-                Taken::Part => {
-                    moved = true;
-                    break;
-                }
-                Taken::Nothing => break,
-            }
-        }
-        if self.is_empty() {
-            self.reset();
-        }
-        Ok(moved)
+    /// The memory is in use by a stream that never came back: leaves it to the collector.
+    pub fn renounce(&mut self) {
+        self.memory = Memory(GcBytes::EMPTY);
     }
 
-    /// Writes once.
-    #[inline(never)]
-    fn write(&mut self, stream: &Stream) -> Result<Taken, i32> {
-        let payload;
-        let mut end = self.end.min(self.at);
-        let follows = self.at == self.start;
-        let chunk = if follows {
-            // The application may have made it shorter in between: the packet
-            // cannot be completed then.
-            payload = buffer(self.owner).map_err(|_| errno::EIO)?;
-            payload.get(self.part.clone()).ok_or(errno::EIO)?
+    /// Bytes of what is to be written, unless the stream took a part of a packet.
+    pub fn begins(&self) -> Option<usize> {
+        let follows = if self.at == NOWHERE {
+            0
         } else {
+            self.part.len()
+        };
+        (!self.partly && self.at != self.start).then_some(self.end - self.start + follows)
+    }
+
+    /// What to offer to the stream next. There is something.
+    pub fn offer(&mut self) -> Offer {
+        let follows = self.at == self.start;
+        let range = if follows {
+            self.part.clone()
+        } else {
+            let mut end = self.end.min(self.at);
             if self.offered > self.start {
                 end = end.min(self.offered);
             }
-            let chunk = self.memory.bytes().get(self.start..end);
-            chunk.unwrap_or_default()
+            self.start..end
         };
-        let n = match stream.write(chunk) {
-            Err(errno::EAGAIN) => 0,
-            n => n?,
-        };
-        let all = n == chunk.len();
-        if follows {
+        Offer {
+            memory: self.memory.0.lend(),
+            owner: follows.then_some(self.owner),
+            range,
+        }
+    }
+
+    /// The stream took `n` bytes of what it was offered: whether that was all.
+    pub fn taken(&mut self, offer: Offer, n: usize) -> bool {
+        self.memory.0.settle(offer.memory);
+        let range = offer.range;
+        let left = range.len() - n;
+        if offer.owner.is_some() {
             self.part.start += n;
-            if all {
+            if left == 0 {
                 self.owner = Obj::none();
                 self.at = NOWHERE;
             }
         } else {
             self.start += n;
-            self.offered = if n == 0 { end } else { 0 };
+            self.offered = if n == 0 { range.end } else { 0 };
         }
-        Ok(match n {
-            0 => Taken::Nothing,
-            _ if all => Taken::All,
-            _ => Taken::Part,
-        })
+        self.partly = left > 0 && (n > 0 || self.partly);
+        left == 0
     }
 }
 
-/// What a stream took of what it was offered.
-enum Taken {
-    Nothing,
-    Part,
-    All,
+/// What a stream is offered at one time. It borrows nothing: a stream written in
+/// Python may come back to the session.
+pub struct Offer {
+    memory: Loan,
+    /// The range is of this object, else of the memory.
+    owner: Option<Obj>,
+    range: Range<usize>,
+}
+
+impl Offer {
+    /// Writes once.
+    ///
+    /// # Raises
+    /// What a stream written in Python raises.
+    pub fn write(&self, stream: &Stream) -> Result<usize, i32> {
+        let payload;
+        let bytes: &[u8] = match self.owner {
+            None => &self.memory,
+            // The application may have made it shorter in between: the packet
+            // cannot be completed then.
+            Some(owner) => {
+                payload = buffer(owner).map_err(|_| errno::EIO)?;
+                &payload
+            }
+        };
+        stream.write(bytes.get(self.range.clone()).ok_or(errno::EIO)?)
+    }
 }

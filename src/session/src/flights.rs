@@ -1,6 +1,7 @@
 //! Requests that wait for the server's answer, in the order they were sent
 //! (MQTT 3.1.1 and 5, 4.3 to 4.6).
 use crate::keepalive::left;
+use crate::window::Window;
 use crate::{Due, List};
 use core::mem::discriminant;
 use mqtt_codec::{AckKind, OutOfMemory, Pid, Version};
@@ -56,15 +57,20 @@ pub enum Resend {
 pub struct Flight {
     pid: Pid,
     wait: Wait,
-    // The connection it was sent over is gone.
-    stale: bool,
-    // The server lost the session too: it goes out as a new request.
-    anew: bool,
-    // Nobody waits any more: it only keeps its identifier from being used.
-    abandoned: bool,
+    flags: u8,
+    // Over this connection.
     sends: u8,
+    // Of the window, when it was first written over this connection.
+    mark: u16,
     sent_at: u32,
 }
+
+/// Of a flight: the connection it was sent over is gone.
+const STALE: u8 = 1;
+/// The server lost the session too: it goes out as a new request.
+const ANEW: u8 = 2;
+/// Nobody waits any more: it only keeps its identifier from being used.
+const ABANDONED: u8 = 4;
 
 impl Flight {
     /// Whether it stays in the table. An abandoned request that is to be sent
@@ -72,14 +78,18 @@ impl Flight {
     /// would take the next message with it for this one, so it is released.
     #[inline(never)]
     fn stays(&mut self) -> bool {
-        if !self.stale || !self.abandoned {
+        if !self.is(STALE) || !self.is(ABANDONED) {
             return true;
         }
-        let known = !self.anew && matches!(self.wait, Wait::Pubrec | Wait::Pubcomp);
+        let known = !self.is(ANEW) && matches!(self.wait, Wait::Pubrec | Wait::Pubcomp);
         if known {
             self.wait = Wait::Pubcomp;
         }
         known
+    }
+
+    fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
     }
 
     fn resend(&self) -> Resend {
@@ -99,6 +109,8 @@ pub struct Flights<L> {
     pub(crate) last: u16,
     // Publications that the server takes at one time: MQTT 5, 3.2.2.3.3.
     receive_maximum: u16,
+    /// What was written and is not known to have arrived.
+    pub window: Window,
     pub(crate) table: L,
 }
 
@@ -109,6 +121,7 @@ impl<L: List<Flight>> Flights<L> {
             max_repubs,
             last: 0,
             receive_maximum: 0,
+            window: Window::default(),
             table,
         };
         flights.set_receive_maximum(None);
@@ -133,7 +146,10 @@ impl<L: List<Flight>> Flights<L> {
         if !publication(wait) {
             return self.table.len() < IN_FLIGHT + OTHERS;
         }
-        let in_order = !self.table.iter().any(|f| f.stale && publication(f.wait));
+        let in_order = !self
+            .table
+            .iter()
+            .any(|f| f.is(STALE) && publication(f.wait));
         in_order && self.table.len() < IN_FLIGHT && self.quota()
     }
 
@@ -150,13 +166,13 @@ impl<L: List<Flight>> Flights<L> {
         let flight = Flight {
             pid,
             wait,
-            stale: false,
-            anew: false,
-            abandoned: false,
+            flags: 0,
             sends: 1,
+            mark: 0,
             sent_at: now,
         };
         self.table.push(flight);
+        self.window.asking = true;
         Ok(Some(pid))
     }
 
@@ -165,7 +181,7 @@ impl<L: List<Flight>> Flights<L> {
     /// still brought to its end, over a further connection if need be.
     pub fn abandon(&mut self, pid: Pid) {
         if let Some(f) = self.get(pid) {
-            f.abandoned = true;
+            f.flags |= ABANDONED;
             if !f.stays() {
                 self.remove(pid);
             }
@@ -193,6 +209,8 @@ impl<L: List<Flight>> Flights<L> {
         }
         let done = f.wait == wait;
         if done {
+            let mark = f.mark;
+            self.window.arrived(mark);
             self.remove(pid);
         }
         Some(done)
@@ -215,15 +233,19 @@ impl<L: List<Flight>> Flights<L> {
     /// A PUBREC: the server has the message.
     fn received(&mut self, pid: Pid, now: u32) -> Reply {
         let mut known = false;
-        if let Some(f) = self.get(pid)
+        if let Some(f) = self.table.iter_mut().find(|f| f.pid == pid)
             && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp)
         {
             known = true;
             let first = f.wait == Wait::Pubrec;
             f.wait = Wait::Pubcomp;
-            f.stale = false;
-            f.anew = false;
+            f.flags &= ABANDONED;
             f.sent_at = now;
+            let mark = f.mark;
+            if first {
+                self.window.arrived(mark);
+                f.mark = self.window.ask();
+            }
             let f = *f;
             // 4.6: PUBRELs go out in the order of the PUBRECs.
             let last = self.table.iter().rfind(|f| f.wait == Wait::Pubcomp);
@@ -239,15 +261,19 @@ impl<L: List<Flight>> Flights<L> {
     }
 
     pub(crate) fn connected(&mut self, session_present: bool) {
+        self.window.open();
         let mut i = 0;
         while let Some(f) = self.table.get_mut(i) {
-            f.stale = true;
             if !session_present && f.wait == Wait::Pubcomp {
                 f.wait = Wait::Pubrec;
             }
+            f.flags = f.flags & ABANDONED | STALE;
             // Subscribing is no part of the session state (4.1): always anew.
-            f.anew = !session_present || !publication(f.wait);
+            if !session_present || !publication(f.wait) {
+                f.flags |= ANEW;
+            }
             f.sends = 0;
+            f.mark = 0;
             if f.stays() {
                 i += 1;
             } else {
@@ -263,21 +289,21 @@ impl<L: List<Flight>> Flights<L> {
         let free = |f: &Flight| quota || !matches!(f.wait, Wait::Puback | Wait::Pubrec);
         self.table
             .iter()
-            .find(|f| f.stale && free(f))
+            .find(|f| f.is(STALE) && free(f))
             .map(Flight::resend)
     }
 
     /// This request goes out again: the identifier to use and whether as a
     /// duplicate (the DUP flag, 3.3.1.1). `None`: there is no such request.
     pub fn again(&mut self, pid: Pid, now: u32) -> Option<(Pid, bool)> {
-        let anew = self.get(pid)?.anew;
+        let anew = self.get(pid)?.is(ANEW);
         let new = if anew { self.next_pid() } else { pid };
         let f = self.get(pid)?;
         f.pid = new;
-        f.stale = false;
-        f.anew = false;
+        f.flags &= ABANDONED;
         f.sends = f.sends.saturating_add(1);
         f.sent_at = now;
+        self.window.asking = true;
         Some((new, !anew))
     }
 
@@ -287,8 +313,8 @@ impl<L: List<Flight>> Flights<L> {
         // Summed up: a product could overflow, and to tell takes 64 bits.
         let in_all =
             (0..self.max_repubs).fold(response_time, |sum, _| sum.saturating_add(response_time));
-        for f in self.table.iter().filter(|f| !f.stale) {
-            let resend = resend && !f.abandoned;
+        for f in self.table.iter().filter(|f| !f.is(STALE)) {
+            let resend = resend && !f.is(ABANDONED);
             let patience = if resend || !publication(f.wait) {
                 response_time
             } else {
@@ -303,6 +329,16 @@ impl<L: List<Flight>> Flights<L> {
             }
         }
         Due::Nothing(next)
+    }
+
+    /// The request was written, or as much of it as the stream took.
+    pub fn asked(&mut self, pid: Pid) {
+        let window = &mut self.window;
+        window.asking = false;
+        // The answer to one sent again could be to the first.
+        if let Some(f) = self.table.iter_mut().find(|f| f.pid == pid && f.sends == 1) {
+            f.mark = window.ask();
+        }
     }
 
     #[inline(never)]
@@ -321,7 +357,7 @@ impl<L: List<Flight>> Flights<L> {
         let used = self
             .table
             .iter()
-            .filter(|f| !f.stale && publication(f.wait))
+            .filter(|f| !f.is(STALE) && publication(f.wait))
             .count();
         used < usize::from(self.receive_maximum)
     }

@@ -15,6 +15,9 @@ pub enum Due {
     Dead,
 }
 
+/// The answer to a PINGREQ is waited for so many response times at most, while other bytes come in.
+const WHOLE: u32 = 8;
+
 /// All times in milliseconds; 0 for an interval switches its rule off.
 pub struct KeepAlive {
     /// As configured: what the server is promised, and after how much silence
@@ -26,7 +29,8 @@ pub struct KeepAlive {
     pub(crate) response_time: u32,
     last_rx: u32,
     last_tx: u32,
-    pinged: Option<NonZeroU32>,
+    // Since when an answer is awaited: to a PINGREQ, or before more may be written.
+    awaited: Option<NonZeroU32>,
     // Since when bytes wait for the peer to take them.
     blocked: Option<NonZeroU32>,
 }
@@ -44,7 +48,7 @@ impl KeepAlive {
             response_time,
             last_rx: 0,
             last_tx: 0,
-            pinged: None,
+            awaited: None,
             blocked: None,
         }
     }
@@ -63,16 +67,13 @@ impl KeepAlive {
         (self.keep_alive, self.ping_interval) = self.configured;
         self.last_rx = now;
         self.last_tx = now;
-        self.pinged = None;
+        self.awaited = None;
         self.blocked = None;
     }
 
-    /// Bytes came in. The answer to a ping may wait behind a long message.
+    /// Bytes came in.
     pub fn received(&mut self, now: u32) {
         self.last_rx = now;
-        if self.pinged.is_some() {
-            self.pinged = since(now);
-        }
     }
 
     /// When bytes last came in.
@@ -91,23 +92,33 @@ impl KeepAlive {
         self.blocked = self.blocked.or(since(now));
     }
 
-    /// A PINGREQ went out, or was tried: the next one is not due at once.
-    pub fn pinged(&mut self, now: u32) {
-        self.last_tx = now;
-        self.pinged = self.pinged.or(since(now));
+    /// Nothing more may be written before an answer comes.
+    pub fn held(&mut self, now: u32) {
+        self.awaited = self.awaited.or(since(now));
     }
 
-    /// A PINGRESP came in.
-    pub fn ponged(&mut self) {
-        self.pinged = None;
+    /// A PINGREQ went out, or was tried: the next one is not due at once.
+    pub(crate) fn pinged(&mut self, now: u32) {
+        self.last_tx = now;
+        self.held(now);
+    }
+
+    /// The answer that was awaited came in.
+    pub(crate) fn answered(&mut self) {
+        self.awaited = None;
     }
 
     pub(crate) fn due(&self, now: u32) -> Due {
-        let patience = |since: Option<NonZeroU32>| match since {
-            Some(since) => left(self.response_time, now, since.get()),
+        let left_of = |patience, since: Option<NonZeroU32>| match since {
+            Some(since) => left(patience, now, since.get()),
             None => u32::MAX,
         };
-        let mut next = patience(self.pinged).min(patience(self.blocked));
+        // The answer may wait behind a long message, but not for ever.
+        let whole = self.response_time.saturating_mul(WHOLE);
+        let mut next = left_of(self.response_time, self.awaited)
+            .max(left(self.response_time, now, self.last_rx))
+            .min(left_of(whole, self.awaited))
+            .min(left_of(self.response_time, self.blocked));
         if next == 0 {
             return Due::Dead;
         }
@@ -116,7 +127,7 @@ impl KeepAlive {
             // alive, so the ping leaves a little before; also while an answer is
             // awaited, that a long message may hold up.
             let silence = self.keep_alive - self.keep_alive / 8;
-            let listen = match self.pinged {
+            let listen = match self.awaited {
                 None => self.ping_interval,
                 Some(_) => 0,
             };

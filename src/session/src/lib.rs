@@ -11,9 +11,11 @@
 
 mod flights;
 mod keepalive;
+mod window;
 
 pub use flights::{Flight, Flights, IN_FLIGHT, Reply, Resend, Wait};
 pub use keepalive::{Due, KeepAlive};
+pub use window::Window;
 
 use core::ops::DerefMut;
 use mqtt_codec::{AckKind, OutOfMemory, Pid, QoS, Version};
@@ -105,6 +107,21 @@ impl<F: List<Flight>, P: List<Pid>> Session<F, P> {
         // Which of them is not known of a part; the server has the benefit.
         self.unsent = 0;
         self.keep_alive.sent(now, blocked);
+        if !self.flights.window.pinging() {
+            self.keep_alive.answered();
+        }
+    }
+
+    /// A PINGREQ was written, or as much as the stream took of what comes before it.
+    pub fn pinged(&mut self, now: u32) {
+        self.keep_alive.pinged(now);
+        self.flights.window.pinged();
+    }
+
+    /// A PINGRESP came in.
+    pub fn ponged(&mut self) {
+        self.keep_alive.answered();
+        self.flights.window.ponged();
     }
 
     /// What to do with a PUBLISH (4.3). [`OutOfMemory`]: nothing has changed.

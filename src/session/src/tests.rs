@@ -371,9 +371,9 @@ fn pings_when_nothing_comes_in() {
     s.keep_alive.received(10_000);
     assert_eq!(s.due(15_000), Due::Nothing(10_000));
     assert_eq!(s.due(25_000), Due::Ping);
-    s.keep_alive.pinged(25_000);
+    s.pinged(25_000);
     assert_eq!(s.due(25_000), Due::Nothing(RESPONSE));
-    s.keep_alive.ponged();
+    s.ponged();
     s.keep_alive.received(26_000);
     assert_eq!(s.due(26_000), Due::Nothing(15_000));
 }
@@ -392,10 +392,146 @@ fn pings_when_nothing_goes_out() {
 #[test]
 fn bytes_that_come_in_put_the_end_off() {
     let mut s = session(Version::V3);
-    s.keep_alive.pinged(0);
+    s.pinged(0);
     s.keep_alive.received(RESPONSE - 1);
     assert_eq!(s.due(RESPONSE), Due::Nothing(RESPONSE - 1));
     assert_eq!(s.due(2 * RESPONSE - 1), Due::Dead);
+}
+
+#[test]
+fn bytes_that_come_in_put_the_end_off_so_far() {
+    let mut s = session(Version::V3);
+    s.pinged(0);
+    for n in 1..8 {
+        assert_ne!(s.due(n * (RESPONSE - 1)), Due::Dead);
+        s.keep_alive.received(n * (RESPONSE - 1));
+    }
+    s.keep_alive.received(8 * RESPONSE - 1);
+    assert_ne!(s.due(8 * RESPONSE - 1), Due::Dead);
+    assert_eq!(s.due(8 * RESPONSE), Due::Dead);
+    s.ponged();
+    assert_ne!(s.due(8 * RESPONSE), Due::Dead);
+}
+
+/// A session over a transport that is bounded, and how many short writes it takes.
+fn bounded() -> Session {
+    let mut s = session(Version::V5);
+    s.flights.window.bounded = true;
+    s
+}
+
+fn writes(s: &mut Session) -> usize {
+    let mut n = 0;
+    while s.flights.window.room(10) && n < 99 {
+        s.flights.window.wrote(10);
+        n += 1;
+        if s.flights.window.wants_ping() {
+            s.pinged(0);
+        }
+    }
+    n
+}
+
+fn publish(s: &mut Session, len: usize) -> Pid {
+    let p = begin(s, Wait::Puback, 0).unwrap();
+    s.flights.window.wrote(len);
+    s.flights.asked(p);
+    p
+}
+
+#[test]
+fn what_is_written_is_bounded_until_its_answer() {
+    let mut s = session(Version::V5);
+    assert_eq!(writes(&mut s), 99, "without need there is no bound");
+    let mut s = bounded();
+    assert_eq!(writes(&mut s), 24);
+    assert!(!s.flights.window.room(1));
+    s.ponged();
+    assert!(s.flights.window.wants_ping());
+    s.pinged(0);
+    assert!(s.flights.window.room(1920) && !s.flights.window.room(1921));
+    assert_eq!(writes(&mut s), 12);
+    s.connected(true, 0);
+    assert_eq!(writes(&mut s), 24, "CONNACK answers CONNECT");
+}
+
+#[test]
+fn an_answer_frees_what_was_written_before() {
+    let mut s = bounded();
+    let p: Vec<Pid> = (0..4).map(|_| publish(&mut s, 960)).collect();
+    assert!(!s.flights.window.room(10) && !s.flights.window.wants_ping());
+    s.acknowledged(AckKind::Puback, p[1], 0, 0);
+    assert!(s.flights.window.room(1920) && !s.flights.window.room(1921));
+    s.acknowledged(AckKind::Puback, p[0], 0, 0);
+    assert!(
+        !s.flights.window.room(1921),
+        "an older one tells nothing new"
+    );
+    s.acknowledged(AckKind::Puback, p[3], 0, 0);
+    assert!(s.flights.window.room(3840) && !s.flights.window.wants_ping());
+}
+
+#[test]
+fn a_second_pingresp_frees_nothing_of_what_came_after_its_ping() {
+    let mut s = bounded();
+    s.pinged(0);
+    s.flights.window.wrote(3840);
+    s.pinged(0);
+    s.ponged();
+    let late = publish(&mut s, 10);
+    s.ponged();
+    assert!(
+        !s.flights.window.room(10),
+        "it may be the answer to the second"
+    );
+    s.acknowledged(AckKind::Puback, late, 0, 0);
+    assert!(s.flights.window.room(3840));
+}
+
+#[test]
+fn the_answer_to_one_sent_again_may_be_to_the_first() {
+    let mut s = bounded();
+    let p = publish(&mut s, 10);
+    publish(&mut s, 1920);
+    s.flights.again(p, 0);
+    s.flights.window.wrote(1900);
+    s.flights.asked(p);
+    assert!(!s.flights.window.room(100));
+    s.acknowledged(AckKind::Puback, p, 0, 0);
+    assert!(!s.flights.window.room(1000));
+}
+
+#[test]
+fn a_packet_beyond_the_bound_goes_alone() {
+    let mut s = bounded();
+    assert!(s.flights.window.room(1 << 28));
+    let p = publish(&mut s, 10);
+    assert!(!s.flights.window.room(5000));
+    s.acknowledged(AckKind::Puback, p, 0, 0);
+    assert!(s.flights.window.room(1 << 28));
+    let p = publish(&mut s, 1 << 28);
+    assert!(!s.flights.window.room(1), "its count does not wrap");
+    s.acknowledged(AckKind::Puback, p, 0, 0);
+    assert_eq!(writes(&mut s), 24);
+}
+
+#[test]
+fn held_back_for_want_of_an_answer() {
+    let mut s = bounded();
+    s.keep_alive.held(0);
+    s.keep_alive.held(5);
+    assert_eq!(s.due(RESPONSE - 1), Due::Nothing(1));
+    assert_eq!(s.due(RESPONSE), Due::Dead);
+    s.sent(RESPONSE, false);
+    assert_ne!(s.due(RESPONSE), Due::Dead);
+    s.pinged(RESPONSE);
+    s.sent(RESPONSE + 5, false);
+    s.keep_alive.received(RESPONSE - 1);
+    assert_eq!(
+        s.due(2 * RESPONSE),
+        Due::Dead,
+        "the PINGRESP is still awaited"
+    );
 }
 
 #[test]
@@ -410,7 +546,7 @@ fn the_servers_keep_alive_holds_for_its_connection() {
 #[test]
 fn gives_up_without_an_answer() {
     let mut s = session(Version::V3);
-    s.keep_alive.pinged(0);
+    s.pinged(0);
     assert_eq!(s.due(RESPONSE - 1), Due::Nothing(1));
     assert_eq!(s.due(RESPONSE), Due::Dead);
     s.keep_alive.start(0);

@@ -1,5 +1,5 @@
 //! From the stream to the application.
-use super::{ACK, Current, Session, stream_error};
+use super::{ACK, Current, IN_CALL, Session, stream_error, traits};
 use crate::arguments::{arg, ticks};
 use crate::limits::{Limits, number, property};
 use micropython::{Exception, Native, Obj, OrRaise, buffer, errno};
@@ -14,7 +14,7 @@ const READS: usize = 8;
 /// negative number of an error of the stream.
 const WAIT: isize = 0;
 const MORE: isize = 1;
-const CLOSED: isize = 2;
+pub(super) const CLOSED: isize = 2;
 const CONNACK: isize = 3;
 const DISCONNECT: isize = 4;
 const AUTH: isize = 5;
@@ -22,6 +22,8 @@ const AUTH: isize = 5;
 /// callback.
 const DELIVER: isize = 6;
 const PIECE: isize = 7;
+/// What `step` answers when bytes are to be read.
+const READ: isize = 8;
 /// Added to the answer that a request is over where it is not, but a PUBREC says
 /// more than that.
 const NOTED: isize = 1 << 24;
@@ -55,12 +57,18 @@ impl Session {
         let mut limit = arg(args, 2).to_int();
         let copy = arg(args, 3).is_true();
         let mut reads = READS;
-        if this.reading {
-            Exception::Runtime(c"receive within receive").raise()
-        }
         let mut message = [Obj::none(); 6];
         loop {
-            let answer = this.step(now, &mut limit, copy, &mut reads, &mut message);
+            if this.failed == IN_CALL {
+                return Obj::int(stream_error(errno::EIO));
+            }
+            let mut answer = this.step(now, &mut limit, copy, &mut message);
+            if answer == READ {
+                answer = match Self::read(this, now, &mut reads) {
+                    None => continue,
+                    Some(answer) => answer,
+                };
+            }
             if answer == DELIVER || answer == PIECE {
                 this.calling = true;
                 let (callback, n) = if answer == PIECE {
@@ -74,7 +82,7 @@ impl Session {
             } else {
                 // The next call does: an answer must not be lost where a stream raises.
                 if answer < done(Pid::MIN, 0) {
-                    this.push(now);
+                    Self::push(this, now);
                 }
                 return Obj::int(answer);
             }
@@ -86,18 +94,11 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`, with nothing changed.
-    fn step(
-        &mut self,
-        now: u32,
-        limit: &mut isize,
-        copy: bool,
-        reads: &mut usize,
-        message: &mut [Obj; 6],
-    ) -> isize {
+    fn step(&mut self, now: u32, limit: &mut isize, copy: bool, message: &mut [Obj; 6]) -> isize {
         self.calling = false;
         loop {
             if self.leaving {
-                self.current = None;
+                self.forget_current();
                 self.receiver.reset();
             }
             self.finish_current();
@@ -110,10 +111,7 @@ impl Session {
             };
             let (p, len) = match found {
                 Ok(Some(found)) => found,
-                Ok(None) => match self.read(now, reads) {
-                    Some(answer) => return answer,
-                    None => continue,
-                },
+                Ok(None) => return READ,
                 Err(error) => return self.bad(error as u8, error.reason_code()),
             };
             if *limit <= 0 {
@@ -207,7 +205,7 @@ impl Session {
                     self.reason = p.reason.into();
                     answer = Some(AUTH);
                 }
-                PacketType::Pingresp => self.state.keep_alive.ponged(),
+                PacketType::Pingresp => self.state.ponged(),
                 // 3.1.2.11.7: no more than the reason code was asked for.
                 _ if self.terse && !p.properties.is_empty() => {
                     return self.bad(UNEXPECTED, 0x82);
@@ -362,42 +360,64 @@ impl Session {
         self.raw(ack(self.version, kind, pid, reason, &mut [0; ACK]))
     }
 
+    /// The packet handed on last is dropped with its connection. The application
+    /// has it, so of QoS 2 it must not come again.
+    pub(super) fn forget_current(&mut self) {
+        let rest = self.receiver.rest();
+        if let Some(current) = self.current.take()
+            && current.len > 0
+            && (rest == 0 || rest == current.len)
+        {
+            self.state.delivered(current.qos, current.pid);
+        }
+    }
+
     /// Reads once. `Some`: what to answer, since nothing came.
     ///
     /// # Raises
-    /// What a stream written in Python raises.
-    fn read(&mut self, now: u32, reads: &mut usize) -> Option<isize> {
-        let Some(stream) = self.stream else {
+    /// `MemoryError`, and what a stream written in Python raises.
+    fn read(mut this: Native<Session>, now: u32, reads: &mut usize) -> Option<isize> {
+        let Some(stream) = this.stream else {
             return Some(CLOSED);
         };
-        if self.drained {
-            self.drained = false;
+        if this.failed != 0 {
+            return Some(this.failed);
+        }
+        if this.drained {
+            this.drained = false;
             return Some(WAIT);
         }
         if *reads == 0 {
             return Some(MORE);
         }
         *reads -= 1;
-        let window = self
-            .receiver
-            .window()
-            .map_err(|_| Exception::Memory)
-            .or_raise();
-        let room = window.len();
-        self.reading = true;
-        let result = stream.read(window);
-        self.reading = false;
-        match result {
-            Ok(0) => Some(CLOSED),
-            Ok(n) => {
-                self.receiver.commit(n);
-                self.drained = n < room && !self.buffered;
-                self.state.keep_alive.received(now);
-                None
-            }
-            Err(errno::EAGAIN) => Some(WAIT),
-            Err(e) => Some(stream_error(e)),
+        let window = this.receiver.window().map_err(|_| Exception::Memory);
+        let room = window.or_raise().len();
+        let mut memory = this.receiver.storage_mut().0.lend();
+        let from = memory.len() - room;
+        let opened = this.opened;
+        this.failed = IN_CALL;
+        let result = stream.read(memory.get_mut(from..).unwrap_or_default());
+        let storage = &mut this.receiver.storage_mut().0;
+        storage.settle(memory);
+        if this.opened != opened {
+            return Some(stream_error(errno::EIO));
         }
+        this.failed = match result {
+            Ok(0) => CLOSED,
+            Ok(n) => {
+                this.receiver.commit(n);
+                // Else the next read tells.
+                let tells = this.traits & (traits::BUFFERED | traits::PIECEMEAL) == 0;
+                this.drained = n < room && tells;
+                this.state.keep_alive.received(now);
+                this.failed = 0;
+                return None;
+            }
+            Err(errno::EAGAIN) => 0,
+            Err(e) => stream_error(e),
+        };
+        Some(this.failed)
     }
 }
 

@@ -1,11 +1,12 @@
 //! From the application to the stream.
-use super::{Session, stream_error};
+use super::receive::CLOSED;
+use super::{IN_CALL, Session, backlog, stream_error, traits};
 use crate::arguments::{WillArgument, arg, optional, qos, refuse, sound, ticks, uint};
 use crate::limits::{Limits, number, property};
 use crate::properties::Encoded;
 use crate::transmit::WHOLE;
 use core::num::NonZeroU16;
-use micropython::{Exception, Native, Obj, OrRaise, buffer, bytes_of};
+use micropython::{Exception, Native, Obj, OrRaise, buffer, bytes_of, errno};
 use mqtt_codec::{
     AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, PublishHead, QoS,
     Subscribe, measure,
@@ -61,17 +62,20 @@ impl Session {
                 .map(|(will, bytes)| will.packet(bytes, of_will.get())),
             properties,
         };
+        // No MemoryError once CONNECT is to be written.
+        let inbound = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0));
+        let outbound = aliases(this.max_outbound.into());
         this.limits = Limits::NONE;
         this.send(&packet);
-        this.aliases = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0));
-        this.outbound = aliases(this.max_outbound.into());
+        this.aliases = inbound;
+        this.outbound = outbound;
         this.authenticates = properties.get(property::AUTHENTICATION_METHOD).is_some();
         this.terse = number(properties, property::REQUEST_PROBLEM_INFORMATION) == Some(0);
         this.clean = clean;
         of_will.free();
         encoded.free();
         this.state.keep_alive.start(now);
-        this.push(now);
+        Self::push(this, now);
         Self::unsent(this)
     }
 
@@ -87,11 +91,17 @@ impl Session {
         }
     }
 
-    /// Puts a packet behind what is still to be written.
+    /// Puts a packet behind what is still to be written, unless nothing will be.
+    ///
+    /// # Raises
+    /// `MemoryError`, and `ValueError` for a packet that cannot be encoded.
     pub(super) fn send(&mut self, packet: &dyn Body) {
         let size = sound(measure(packet));
         if self.limits.exceeds(size.len) {
             refuse(Error::PacketTooLarge)
+        }
+        if self.failed != 0 {
+            return;
         }
         let room = self.transmitter.reserve(size.len);
         sound(size.encode(packet, room));
@@ -99,45 +109,112 @@ impl Session {
     }
 
     /// Writes what there is to write, unless the stream is to be waited for.
-    pub(super) fn push(&mut self, now: u32) {
-        if !self.blocked {
-            self.write(now);
+    ///
+    /// # Raises
+    /// What a stream written in Python raises.
+    pub(super) fn push(this: Native<Session>, now: u32) {
+        if this.backlog != backlog::BLOCKED {
+            Self::write(this, now, false);
         }
     }
 
+    /// Offers what there is to the stream, in as few writes as it takes. `urgent`:
+    /// more than may be under way, too.
+    ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn write(&mut self, now: u32) {
-        let Some(stream) = self.stream else { return };
-        if self.transmitter.is_empty() {
-            self.blocked = false;
-            return;
-        }
-        match self.transmitter.flush(&stream) {
-            Ok(moved) => {
-                let blocked = !self.transmitter.is_empty();
-                self.blocked = blocked;
-                if moved {
-                    self.state.sent(now, blocked);
-                } else {
-                    self.state.keep_alive.stalled(now);
+    fn write(mut this: Native<Session>, now: u32, mut urgent: bool) {
+        let mut moved = false;
+        let mut backlog = backlog::NONE;
+        while let Some(stream) = this.stream
+            && this.failed == 0
+        {
+            if this.transmitter.is_empty() {
+                this.transmitter.reset();
+                if !this.ready() || !this.state.flights.window.wants_ping() {
+                    break;
                 }
+                // It finds room: the memory held CONNECT.
+                this.raw(&PINGREQ);
+                this.state.pinged(now);
+                urgent = true;
             }
-            Err(e) => self.failed = stream_error(e),
+            if !urgent
+                && let Some(len) = this.transmitter.begins()
+                && !this.state.flights.window.room(len)
+            {
+                backlog = backlog::HELD;
+                break;
+            }
+            let offer = this.transmitter.offer();
+            let opened = this.opened;
+            this.failed = IN_CALL;
+            let result = offer.write(&stream);
+            if this.opened != opened {
+                return;
+            }
+            this.failed = 0;
+            backlog = backlog::BLOCKED;
+            let n = match result {
+                Ok(n) => n,
+                Err(errno::EAGAIN) => 0,
+                Err(e) => {
+                    if !this.waits(e) {
+                        this.failed = stream_error(e);
+                        return;
+                    }
+                    backlog = backlog::HELD;
+                    0
+                }
+            };
+            if n > 0 {
+                moved = true;
+                this.state.flights.window.wrote(n);
+            }
+            if !this.transmitter.taken(offer, n) {
+                break;
+            }
+            backlog = backlog::NONE;
         }
+        this.backlog = backlog;
+        let blocked = backlog == backlog::BLOCKED;
+        if moved {
+            this.state.sent(now, blocked);
+        } else if blocked {
+            this.state.keep_alive.stalled(now);
+        }
+        if backlog == backlog::HELD {
+            this.state.keep_alive.held(now);
+        }
+    }
+
+    /// Does this error of a write mean that it took nothing, and will do so later?
+    ///
+    /// lwIP's ENOMEM may as well come after the bytes were queued (`extmod/modlwip.c`:
+    /// it is what `tcp_write` answers, which queued nothing, and what `tcp_output`
+    /// behind it answers, where PPP has no memory to send them). Written again they
+    /// would stand twice in the stream, left out perhaps not at all: the connection
+    /// is over.
+    fn waits(&self, e: i32) -> bool {
+        e == errno::ENOBUFS || e == errno::ENOMEM && self.traits & traits::BOUNDED == 0
     }
 
     /// `flush(now)`: once the stream takes bytes again. Answers like `unsent`.
-    pub(super) fn flush(mut this: Native<Session>, now: Obj) -> Obj {
-        this.write(ticks(now));
+    pub(super) fn flush(this: Native<Session>, now: Obj) -> Obj {
+        Self::write(this, ticks(now), false);
         Self::unsent(this)
     }
 
-    /// 0: all is written; 1: call `flush` when the stream takes bytes; below 0:
-    /// the negative number of the error that ended the connection.
+    /// 0: all is written; 1: call `flush` when the stream takes bytes; 2: call it
+    /// after an answer of the peer or a moment, the stream would seem to take bytes;
+    /// below 0: the negative number of the error that ended the connection.
     pub(super) fn unsent(this: Native<Session>) -> Obj {
         Obj::int(match this.failed {
-            0 => isize::from(!this.transmitter.is_empty()),
+            0 if this.transmitter.is_empty() => 0,
+            0 if this.backlog == backlog::HELD => 2,
+            0 => 1,
+            IN_CALL => stream_error(errno::EIO),
+            CLOSED => stream_error(errno::ECONNRESET),
             e => e,
         })
     }
@@ -160,14 +237,20 @@ impl Session {
     }
 
     fn ready(&self) -> bool {
-        self.connected && !self.leaving && self.transmitter.is_empty()
+        self.connected && !self.leaving && self.failed == 0 && self.transmitter.is_empty()
     }
 
     /// Writes the request and answers with its identifier, see [`BACKLOG`].
-    fn requested(&mut self, pid: Option<Pid>, now: u32) -> Obj {
-        self.push(now);
+    ///
+    /// # Raises
+    /// What a stream written in Python raises.
+    fn requested(mut this: Native<Session>, pid: Option<Pid>, now: u32) -> Obj {
+        Self::push(this, now);
+        if let Some(pid) = pid {
+            this.state.flights.asked(pid);
+        }
         let pid = pid.map_or(0, |pid| pid.get() as isize);
-        let backlog = if self.transmitter.is_empty() {
+        let backlog = if this.transmitter.is_empty() {
             0
         } else {
             BACKLOG
@@ -266,7 +349,7 @@ impl Session {
         }
         let pid = head.pid;
         encoded.free();
-        this.requested(pid, now)
+        Self::requested(this, pid, now)
     }
 
     /// The alias to give a topic (MQTT 5, 3.3.2.3.4), and whether the server
@@ -343,20 +426,26 @@ impl Session {
         packet.pid = pid;
         this.send(&packet);
         encoded.free();
-        this.requested(Some(pid), now)
+        Self::requested(this, Some(pid), now)
     }
 
     /// Sends a PINGREQ. Answers like `unsent`.
-    pub(super) fn ping(mut this: Native<Session>, now: Obj) -> Obj {
+    pub(super) fn ping(this: Native<Session>, now: Obj) -> Obj {
         let now = ticks(now);
-        this.send_ping(now);
+        if this.failed == 0 {
+            Self::send_ping(this, now);
+        }
         Self::unsent(this)
     }
 
-    pub(super) fn send_ping(&mut self, now: u32) {
-        self.raw(&PINGREQ);
-        self.state.keep_alive.pinged(now);
-        self.push(now);
+    /// # Raises
+    /// `MemoryError`, and what a stream written in Python raises.
+    pub(super) fn send_ping(mut this: Native<Session>, now: u32) {
+        this.raw(&PINGREQ);
+        this.state.pinged(now);
+        if this.backlog != backlog::BLOCKED {
+            Self::write(this, now, true);
+        }
     }
 
     pub(super) fn raw(&mut self, packet: &[u8]) {
@@ -372,6 +461,7 @@ impl Session {
     /// `TypeError`
     pub(super) fn control(mut this: Native<Session>, args: &[Obj]) -> Obj {
         const REASON: Exception = Exception::Value(c"reason must be 0 to 255");
+        let now = ticks(arg(args, 0));
         let reason = uint(arg(args, 2), 0xff, REASON) as u8;
         let auth = arg(args, 1).is_true();
         let place = if auth {
@@ -388,7 +478,7 @@ impl Session {
             this.leaving = true;
         }
         encoded.free();
-        this.push(ticks(arg(args, 0)));
+        Self::push(this, now);
         Self::unsent(this)
     }
 
@@ -396,10 +486,13 @@ impl Session {
         self.send(&(self.version, packet))
     }
 
-    pub(super) fn release(&mut self, pid: Pid, now: u32) {
-        self.acknowledge(AckKind::Pubrel, pid, 0);
-        self.state.flights.again(pid, now);
-        self.push(now);
+    /// # Raises
+    /// `MemoryError`, and what a stream written in Python raises.
+    pub(super) fn release(mut this: Native<Session>, pid: Pid, now: u32) {
+        this.acknowledge(AckKind::Pubrel, pid, 0);
+        this.state.flights.again(pid, now);
+        Self::push(this, now);
+        this.state.flights.asked(pid);
     }
 }
 
