@@ -7,13 +7,16 @@ PORT ?= unix
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo test test-brokers conformance check firmware bench soak fuzz miri sizes dist install clean
+.PHONY: help demo board test test-brokers conformance check firmware bench soak fuzz miri sizes dist install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## run a client through a broker outage on this computer; needs python3, rustup and make only
 	@examples/demo/run
+
+board: ## run a client on an emulated Raspberry Pi Pico, through outages of its broker and its access point
+	@tests/board/run
 
 test: ## install what the tests need and run all of them; ARGS="--only pytest -- -k name" for some
 	@tests/run $(ARGS)

@@ -142,3 +142,25 @@ source_package() (
     [ ! -s "$work/log" ] || tail -n 5 "$work/log" >&2
     return 1
 )
+
+# binary_package PACKAGE TREE ARCHITECTURE SUITE...: unpack a distribution's binary package as the folder TREE, from the first
+# suite that has it. Needs no root. ARCHITECTURE is as the distribution calls it, empty for this machine's.
+binary_package() (
+    package=$1 unpacked=$2 architecture=$3
+    shift 3
+    work=$(mktemp -d "$build/$package.XXXXXX")
+    trap 'rm -rf "$work"' EXIT INT TERM
+    cd "$work"
+    for uri in $(archives); do
+        for suite; do
+            # where there is no universe, apt warns only
+            other_apt "$work/apt" deb "$uri" "$suite" "main universe" "$architecture" &&
+                with_apt "$work/apt" apt-get -q download "$package" && dpkg-deb -x "${package}"_*.deb tree || continue
+            rm -rf "$unpacked"
+            mkdir -p "${unpacked%/*}"
+            mv tree "$unpacked"
+            return 0
+        done
+    done
+    return 1
+)

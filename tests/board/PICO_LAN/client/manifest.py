@@ -1,0 +1,2 @@
+include("../manifest.py")
+include("../../../../ports/manifest.py")
