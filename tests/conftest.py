@@ -17,6 +17,7 @@ observer    A paho client connected to `broker`: subscribe(topic, qos), publish(
             quiet(seconds), `messages`.
 observers   More of them: observers(broker, version=5, ...).
 clients     Scripts that use the client: clients(server, script, config={...}), see fixtures/client.py.
+umqtt       Scripts that use umqtt: umqtt(server, script, module="robust"), see fixtures/umqtt.py.
 proxy       A TCP proxy in front of `broker`: cut(), half_close(end), hold(), swallow(), release(), refuse(), listen(),
             smooth(), `piece`, `pause`, `delay`, `gather`, `rate`, `accepted`. See fixtures/proxy.py.
 certificate A certificate for localhost that nobody else has signed: cert.pem, key.pem and cert.der in tmp_path.
@@ -37,6 +38,7 @@ from fixtures.micropython import RUNNER, MicroPython
 from fixtures.observer import Observer
 from fixtures.peer import Peer
 from fixtures.proxy import Proxy
+from fixtures.umqtt import UMQTT
 
 ARCHITECTURES = json.loads((Path(__file__).parent.parent / "natmod" / "architectures.json").read_text())
 FEW = "x86", "xtensa", "x64+lwip"  # 32-bit words: an unaligned access does no harm, and does; and a board's sockets
@@ -133,6 +135,11 @@ def observer(observers, broker):
 @pytest.fixture
 def clients(mp):
     return Clients(mp)
+
+
+@pytest.fixture
+def umqtt(mp):
+    return UMQTT(mp)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ static RECEIVED: [Option<PacketType>; 16] = [
 impl PacketType {
     /// The type of a packet a client may receive, by the first byte. Checks the flags too, so that a bad packet
     /// is known before its body has come.
-    pub(crate) fn received(version: Version, first: u8) -> Result<PacketType, Error> {
+    pub fn received(version: Version, first: u8) -> Result<PacketType, Error> {
         let number = first >> 4;
         let packet_type = match RECEIVED.get(usize::from(number)) {
             Some(&Some(known)) if number < 14 || version.is_v5() => known,

@@ -26,6 +26,9 @@ const SHORT_READS: u8 = 8;
 /// heap of 38 KB can spare for a while: it just held them, and a copy for the application.
 const KEPT: usize = 4;
 
+/// The shortest packet.
+const SHORTEST: usize = 2;
+
 /// The longest fixed header (2.1.1).
 const MAX_HEADER: usize = 5;
 
@@ -172,6 +175,13 @@ impl<S: Storage> Receiver<S> {
         }
     }
 
+    /// Takes other memory, with the same bytes, since that of now may still be written to.
+    pub fn renew(&mut self) -> Result<(), OutOfMemory> {
+        self.storage.resize(self.capacity(), self.start..self.end)?;
+        self.moved();
+        Ok(())
+    }
+
     /// Gives back what it has grown by, if all bytes are consumed.
     pub fn shrink(&mut self) {
         if self.is_empty() && self.capacity() > self.base {
@@ -235,6 +245,27 @@ impl<S: Storage> Receiver<S> {
     #[inline(never)]
     fn exceeds(&self, header: &Header) -> bool {
         header.total() > self.max_packet as usize
+    }
+
+    /// Bytes that may be read without one of the next packet among them: what the first packet is sure to have yet. 0: it
+    /// is all here.
+    pub fn missing(&self) -> usize {
+        let live = self.live();
+        if self.rest > 0 {
+            return self.rest - self.piece();
+        }
+        match Header::parse(live) {
+            Ok(header) => header.total().saturating_sub(live.len()),
+            Err(_) => SHORTEST.saturating_sub(live.len()).max(1),
+        }
+    }
+
+    /// The first two bytes of the first packet: its type with flags, and its remaining length or the first byte of it.
+    pub fn begun(&self) -> Option<(u8, u8)> {
+        match *self.live() {
+            [first, length, ..] => Some((first, length)),
+            _ => None,
+        }
     }
 
     /// Tells that `n` bytes have been read to the front of the window.

@@ -17,6 +17,10 @@ pub mod errno {
     pub const ECONNRESET: i32 = 104;
     /// The queue for sending is full, whatever `poll` says: try again a little later.
     pub const ENOBUFS: i32 = 105;
+    /// A socket's timeout has passed; so where the port has error numbers of its own.
+    pub const ETIMEDOUT: i32 = 110;
+    /// The same where it has those of newlib.
+    pub const ETIMEDOUT_NEWLIB: i32 = 116;
 }
 
 /// What a stream's functions return besides a number of bytes (`MP_STREAM_ERROR`).

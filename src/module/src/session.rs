@@ -8,7 +8,9 @@ use crate::limits::Limits;
 use crate::memory::{List, Memory};
 use crate::properties::{Known, decoded};
 use crate::transmit::Transmitter;
-use micropython::{Exception, GcBytes, GcVec, MemoryView, Native, Obj, Stream, class, errno};
+use micropython::{
+    Exception, GcBytes, GcVec, MemoryView, Native, Obj, OrRaise, Stream, class, errno,
+};
 use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
 use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
 
@@ -42,7 +44,13 @@ mod traits {
     pub const BOUNDED: u8 = 2;
     /// A short read does not mean that nothing is left (lwIP).
     pub const PIECEMEAL: u8 = 4;
-    pub const ALL: u8 = 7;
+    /// It blocks, as far as it is set to, and others read from it too: no byte beyond
+    /// the packet in hand is read, see `receive`.
+    pub const EXACT: u8 = 8;
+    /// CONNECT and CONNACK were exchanged over it before. If it is the stream that
+    /// is open already: a read raised, go on.
+    pub const CONNECTED: u8 = 16;
+    pub const ALL: u8 = 31;
 }
 
 /// What `unsent` answers: all is written; wait until the stream takes bytes; wait
@@ -74,6 +82,10 @@ pub struct Session {
     traits: u8,
     /// See [`backlog`].
     backlog: u8,
+    /// Of a packet that nobody waits for the application was told.
+    told: bool,
+    /// The first byte of the packet handed on last.
+    first: u8,
     /// The last read took all there was.
     drained: bool,
     /// CONNACK came, with success.
@@ -179,6 +191,8 @@ impl Session {
             traits: 0,
             backlog: backlog::NONE,
             opened: 0,
+            told: false,
+            first: 0,
             drained: false,
             connected: false,
             clean: true,
@@ -209,16 +223,42 @@ impl Session {
     /// [`traits`].
     ///
     /// # Raises
-    /// `OSError` if it is no stream, `TypeError`, `ValueError`.
+    /// `OSError` if it is no stream, `TypeError`, `ValueError`, `MemoryError`.
     fn open(mut this: Native<Session>, stream: Obj, traits: Obj) -> Obj {
         const UNKNOWN: Exception = Exception::Value(c"traits out of range");
         let stream = Stream::new(stream);
         let traits = uint(traits, traits::ALL.into(), UNKNOWN) as u8;
+        let connected = traits & traits::CONNECTED != 0;
+        let same = |open: Stream| open.object() == stream.object();
+        if connected && this.stream.is_some_and(same) {
+            this.resume();
+            return Obj::none();
+        }
         this.shut();
         this.stream = Some(stream);
         this.traits = traits;
+        this.connected = connected;
         this.state.flights.window.bounded = traits & traits::BOUNDED != 0;
         Obj::none()
+    }
+
+    /// The stream raised, from a read: what came before is kept. Of a packet a part of
+    /// which is written nobody knows how much: that is an error.
+    ///
+    /// # Raises
+    /// `MemoryError`, with nothing changed.
+    fn resume(&mut self) {
+        if self.failed == IN_CALL {
+            self.receiver
+                .renew()
+                .map_err(|_| Exception::Memory)
+                .or_raise();
+            self.opened = self.opened.wrapping_add(1);
+            self.failed = match self.transmitter.is_empty() {
+                true => 0,
+                false => stream_error(errno::EIO),
+            };
+        }
     }
 
     /// The connection is over; what is in flight is kept for the next one.
@@ -236,6 +276,7 @@ impl Session {
         self.stream = None;
         self.opened = self.opened.wrapping_add(1);
         self.connected = false;
+        self.told = false;
         self.drained = false;
         self.backlog = backlog::NONE;
         self.leaving = false;

@@ -4,7 +4,7 @@ use crate::keepalive::left;
 use crate::window::Window;
 use crate::{Due, List};
 use core::mem::discriminant;
-use mqtt_codec::{AckKind, OutOfMemory, Pid, Version};
+use mqtt_codec::{AckKind, OutOfMemory, PacketType, Pid, Version};
 
 /// Publications that may be in flight at one time.
 pub const IN_FLIGHT: usize = 32;
@@ -198,6 +198,18 @@ impl<L: List<Flight>> Flights<L> {
                 _ => {}
             }
         }
+    }
+
+    /// Does a request wait for packets of this type?
+    pub fn awaits(&self, answer: PacketType) -> bool {
+        self.table.iter().any(|f| match f.wait {
+            Wait::Puback => answer == PacketType::Puback,
+            Wait::Pubrec | Wait::Pubcomp => {
+                matches!(answer, PacketType::Pubrec | PacketType::Pubcomp)
+            }
+            Wait::Suback(_) => answer == PacketType::Suback,
+            Wait::Unsuback(_) => answer == PacketType::Unsuback,
+        })
     }
 
     /// The answer to a request came in: whether it has as many reason codes as the

@@ -53,6 +53,11 @@ impl KeepAlive {
         }
     }
 
+    /// Another keep alive, in ms, from the next connection on.
+    pub fn configure(&mut self, keep_alive: u32) {
+        self.configured.0 = keep_alive;
+    }
+
     /// The server told the keep alive to use over this connection, in ms
     /// (MQTT 5, 3.2.2.3.14).
     pub fn promise(&mut self, keep_alive: u32) {

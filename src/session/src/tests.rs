@@ -1,4 +1,5 @@
 use super::*;
+use mqtt_codec::PacketType;
 use proptest::prelude::*;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
@@ -774,4 +775,37 @@ proptest! {
             prop_assert!(times == 1 || *qos == QoS::AtLeastOnce, "{} came {} times", n, times);
         }
     }
+}
+
+#[test]
+fn answers_that_a_request_waits_for() {
+    use PacketType::{Puback, Pubcomp, Pubrec, Suback, Unsuback};
+    for (wait, answers) in [
+        (Wait::Puback, &[Puback][..]),
+        (Wait::Pubrec, &[Pubrec, Pubcomp]),
+        (Wait::Pubcomp, &[Pubrec, Pubcomp]),
+        (Wait::Suback(1), &[Suback]),
+        (Wait::Unsuback(0), &[Unsuback]),
+    ] {
+        let mut s = session(Version::V3);
+        let pid = begin(&mut s, wait, 0).unwrap();
+        for kind in [Puback, Pubrec, Pubcomp, Suback, Unsuback] {
+            assert_eq!(
+                s.flights.awaits(kind),
+                answers.contains(&kind),
+                "{wait:?} {kind:?}"
+            );
+        }
+        s.flights.finish(pid, wait);
+        assert!(!s.flights.awaits(answers[0]));
+    }
+}
+
+#[test]
+fn another_keep_alive_from_the_next_connection_on() {
+    let mut s = session(Version::V3);
+    s.keep_alive.configure(8_000);
+    s.connected(false, 0);
+    assert_eq!(s.due(6_999), Due::Nothing(1));
+    assert_eq!(s.due(7_000), Due::Ping);
 }

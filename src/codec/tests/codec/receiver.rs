@@ -484,3 +484,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn never_a_byte_of_the_next_packet() {
+    let stream = [
+        publish(129, 1),
+        vec![0xD0, 0],
+        [vec![0x30, 0x80, 0x01], publish(130, 2)[2..].to_vec()].concat(),
+        publish(5, 3),
+    ];
+    let lengths = stream.each_ref().map(Vec::len);
+    let stream = stream.concat();
+    for most in [1, 2, 3, 1000] {
+        let mut r = receiver(16, 16, 1000);
+        let mut rest = &stream[..];
+        for length in lengths {
+            assert_eq!(r.begun(), None);
+            let before = rest.len();
+            while r.peek(V3).unwrap().is_none() {
+                let missing = r.missing();
+                assert!(missing > 0);
+                read(&mut r, &mut rest, most.min(missing));
+            }
+            assert_eq!(before - rest.len(), length);
+            assert_eq!(r.missing(), 0);
+            let first = stream[stream.len() - before];
+            assert_eq!(r.begun().map(|(first, _)| first), Some(first));
+            r.consume(length);
+        }
+    }
+}

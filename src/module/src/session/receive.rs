@@ -18,15 +18,19 @@ pub(super) const CLOSED: isize = 2;
 const CONNACK: isize = 3;
 const DISCONNECT: isize = 4;
 const AUTH: isize = 5;
+const READY: isize = 6;
 /// What `step` answers when a message, or a piece of one, is to be handed to its
 /// callback.
-const DELIVER: isize = 6;
-const PIECE: isize = 7;
+const DELIVER: isize = 8;
+const PIECE: isize = 9;
 /// What `step` answers when bytes are to be read.
-const READ: isize = 8;
+const READ: isize = 10;
 /// Added to the answer that a request is over where it is not, but a PUBREC says
 /// more than that.
 const NOTED: isize = 1 << 24;
+/// Added to the first byte of a packet and, shifted by 8, its second one: no
+/// request waits for it. These two are read, the rest is still in the stream.
+const STRAY: isize = 1 << 25;
 
 /// Errors in sequence rather than in a packet; they follow the codec's.
 const UNEXPECTED: u8 = 50;
@@ -46,6 +50,12 @@ impl Session {
     /// to the callback for pieces, if there is one: `pieces(topic, piece, retained,
     /// properties, offset, length)`, the piece always as a `memoryview`. Answers with
     /// one of the constants above.
+    ///
+    /// From a stream that is `EXACT` it takes one packet, and answers with its first
+    /// byte where no constant says more, with `MORE` if only a part came; with a `limit`
+    /// below 0 it takes none and answers with `READY` if one is there. The callback
+    /// is called with `(topic, message)` in 3.1.1, and may use the session; the message
+    /// is acknowledged when it has returned, and not if it raises.
     ///
     /// # Raises
     /// What the callback raises; the message then counts as delivered.
@@ -71,6 +81,11 @@ impl Session {
             }
             if answer == DELIVER || answer == PIECE {
                 this.calling = true;
+                if this.exact() {
+                    let n = if this.version.is_v5() { 4 } else { 2 };
+                    let message = message.get(..n).unwrap_or_default();
+                    return Self::hand_on(this, now, callback, message);
+                }
                 let (callback, n) = if answer == PIECE {
                     (this.pieces, 6)
                 } else if this.version.is_v5() {
@@ -87,6 +102,60 @@ impl Session {
                 return Obj::int(answer);
             }
         }
+    }
+
+    /// Of a stream that is `EXACT`: hands the message to the callback, then
+    /// acknowledges it. Answers with the packet's first byte.
+    ///
+    /// # Raises
+    /// `MemoryError`, with nothing changed; what the callback raises.
+    fn hand_on(mut this: Native<Session>, now: u32, callback: Obj, message: &[Obj]) -> Obj {
+        let Some(current) = this.current.take() else {
+            return Obj::int(WAIT);
+        };
+        if current.pid.is_some() {
+            this.transmitter.reserve_answer(ACK);
+        }
+        this.receiver.consume(current.len);
+        let first = this.first;
+        callback.call(message);
+        this.calling = false;
+        if let Some((kind, pid)) = this.state.delivered(current.qos, current.pid) {
+            this.acknowledge(kind, pid, 0);
+            Self::push(this, now);
+        }
+        Obj::int(first.into())
+    }
+
+    pub(super) fn exact(&self) -> bool {
+        self.traits & traits::EXACT != 0
+    }
+
+    /// Before bytes are read: what to answer if none are to be, of a stream that is
+    /// `EXACT`.
+    #[inline(never)]
+    fn enough(&mut self, limit: isize) -> Option<isize> {
+        if !self.exact() {
+            return None;
+        }
+        if limit == 0 {
+            return Some(self.first.into());
+        }
+        let (first, second) = self.receiver.begun()?;
+        let kind = PacketType::received(self.version, first).ok()?;
+        let answers = matches!(
+            kind,
+            PacketType::Puback
+                | PacketType::Pubrec
+                | PacketType::Pubcomp
+                | PacketType::Suback
+                | PacketType::Unsuback
+        );
+        if !answers || self.told || self.state.flights.awaits(kind) {
+            return None;
+        }
+        self.told = true;
+        Some(STRAY | isize::from(second) << 8 | isize::from(first))
     }
 
     /// Works on the receive buffer until there is something for Python: an
@@ -111,13 +180,18 @@ impl Session {
             };
             let (p, len) = match found {
                 Ok(Some(found)) => found,
-                Ok(None) => return READ,
+                Ok(None) => return self.enough(*limit).unwrap_or(READ),
                 Err(error) => return self.bad(error as u8, error.reason_code()),
             };
-            if *limit <= 0 {
-                return MORE;
+            // One that the application was told of does not count.
+            if !self.told {
+                if *limit <= 0 {
+                    return if self.exact() { READY } else { MORE };
+                }
+                *limit -= 1;
             }
-            *limit -= 1;
+            self.told = false;
+            self.first = self.receiver.begun().map_or(0, |(first, _)| first);
             // Before CONNACK nothing else comes, and only once (3.2), but that
             // those who named a method of authentication get AUTH (4.12).
             let fits = match p.packet_type {
@@ -395,9 +469,14 @@ impl Session {
         let room = window.or_raise().len();
         let mut memory = this.receiver.storage_mut().0.lend();
         let from = memory.len() - room;
+        let exact = this.exact();
+        let room = match exact {
+            true => room.min(this.receiver.missing()),
+            false => room,
+        };
         let opened = this.opened;
         this.failed = IN_CALL;
-        let result = stream.read(memory.get_mut(from..).unwrap_or_default());
+        let result = stream.read(memory.get_mut(from..from + room).unwrap_or_default());
         let storage = &mut this.receiver.storage_mut().0;
         storage.settle(memory);
         if this.opened != opened {
@@ -408,16 +487,21 @@ impl Session {
             Ok(n) => {
                 this.receiver.commit(n);
                 // Else the next read tells.
-                let tells = this.traits & (traits::BUFFERED | traits::PIECEMEAL) == 0;
+                const MORE: u8 = traits::BUFFERED | traits::PIECEMEAL | traits::EXACT;
+                let tells = this.traits & MORE == 0;
                 this.drained = n < room && tells;
                 this.state.keep_alive.received(now);
                 this.failed = 0;
                 return None;
             }
-            Err(errno::EAGAIN) => 0,
+            Err(errno::EAGAIN) => WAIT,
+            Err(errno::ETIMEDOUT | errno::ETIMEDOUT_NEWLIB) if exact => WAIT,
             Err(e) => stream_error(e),
         };
-        Some(this.failed)
+        Some(match this.failed {
+            WAIT if exact && !this.receiver.is_empty() => MORE,
+            answer => answer,
+        })
     }
 }
 

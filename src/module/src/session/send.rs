@@ -74,6 +74,10 @@ impl Session {
         this.clean = clean;
         of_will.free();
         encoded.free();
+        if this.exact() {
+            let keep_alive = u32::from(keep_alive) * 1000;
+            this.state.keep_alive.configure(keep_alive);
+        }
         this.state.keep_alive.start(now);
         Self::push(this, now);
         Self::unsent(this)
