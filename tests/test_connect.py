@@ -94,16 +94,32 @@ def test_packets_do_not_wait_for_those_before(clients, peer):
     end(p)
 
 
-def test_a_port_without_options_of_tcp(mp):
+def test_a_port_that_refuses_options_of_tcp(clients, peer):
     script = """
-        import mqtt_as
-        class Socket:
-            def setsockopt(self, *args):
-                print(args)
-                raise OSError(92)
-        mqtt_as._undelayed(Socket())
+        import socket
+        class Sockets:
+            TCP_NODELAY = 9999
+            def __getattr__(self, name):
+                return getattr(socket, name)
+        async def main(client):
+            mqtt_as.transport.socket = Sockets()
+            await client.connect()
+            print("connected")
     """
-    assert mp(script).lines == ["(6, 1, 1)"]
+    p = clients.start(peer, script)
+    peer.accept().accept_connect()
+    p.expect("connected")
+    end(p)
+
+
+def test_a_server_that_speaks_first(clients, peer):
+    """Which is none of MQTT: said, and nothing is sent there."""
+    p = clients.start(peer, CONNECT.replace("await client.connect()", "print(await outcome(client.connect()))"))
+    c = peer.accept()
+    c.send("'220 ready' 0d 0a")
+    p.expect("OSError")
+    assert c.closed() == b""
+    end(p)
 
 
 def test_clean_init_discards_the_session_first(clients, peer):
@@ -660,7 +676,7 @@ def test_wan_ok(clients, broker, answer):
                     assert port == 53
                     host, port = "127.0.0.1", int(sys.argv[1])
                 return socket.getaddrinfo(host, port, *args)
-        mqtt_as.socket = Sockets()
+        mqtt_as.transport.socket = Sockets()
 
         async def main(client):
             print("before", await client.wan_ok())

@@ -11,7 +11,7 @@ SCRIPT = """
     if config["mqttv5"]:
         config["mqttv5_con_props"] = {0x11: 3600}
     config["clean"] = False
-    mqtt_as._backoff = lambda n: 100 if n else 0  # ms
+    mqtt_as.client._backoff = lambda n: 100 if n else 0  # ms
     got = {0: [], 1: [], 2: []}
 
     def callback(topic, msg, retained, *properties):

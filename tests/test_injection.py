@@ -315,7 +315,7 @@ def test_request_cancelled_in_an_outage(start, broker, v5, call):
         await wait_and_walk(client, lambda client: client.{call}, broken)
         print("done")
     """
-    p = start(broker, "\n    mqtt_as._backoff = lambda n: 5\n" + WALK + script, config={"mqttv5": v5})
+    p = start(broker, "\n    mqtt_as.client._backoff = lambda n: 5\n" + WALK + script, config={"mqttv5": v5})
     assert int(p.expect(r"broken awaits (\d+)", timeout=60)[1]) >= 1
     p.expect("done", timeout=60)
     end(p)
@@ -366,7 +366,7 @@ def test_connect_cancelled_in_an_outage(start, broker, v5):
         await wait_and_walk(client, lambda client: client.connect(), broken, settle)
         print("done")
     """
-    p = start(broker, "\n    mqtt_as._backoff = lambda n: 20\n" + WALK + script, config={"mqttv5": v5})
+    p = start(broker, "\n    mqtt_as.client._backoff = lambda n: 20\n" + WALK + script, config={"mqttv5": v5})
     assert int(p.expect(r"connect awaits (\d+)", timeout=60)[1]) >= 2
     p.expect("done", timeout=60)
     end(p)
@@ -418,7 +418,7 @@ def test_broker_up_and_wan_ok_cancelled(start, broker, v5):
             if host == "8.8.8.8":
                 host, port = "127.0.0.1", int(sys.argv[1])
             return socket.getaddrinfo(host, port, *args)
-    mqtt_as.socket = Sockets()
+    mqtt_as.transport.socket = Sockets()
 
     async def silence(client):
         await asyncio.sleep_ms(1050)

@@ -12,7 +12,7 @@ SCRIPT = """
     import failalloc
     import probe
 
-    mqtt_as._backoff = lambda n: 10 if n else 0  # ms
+    mqtt_as.client._backoff = lambda n: 10 if n else 0  # ms
     TIMES = int(sys.argv[1])  # allocations that fail in a row
 
     def begin():
@@ -46,12 +46,12 @@ SCRIPT = """
         return called
 
     core._io_queue._enqueue = uncounted(core._io_queue._enqueue)
-    sockets = mqtt_as.socket
+    sockets = mqtt_as.transport.socket
     class Sockets:
         def __getattr__(self, name):
             return getattr(sockets, name)
-    mqtt_as.socket = Sockets()
-    mqtt_as.socket.socket = uncounted(sockets.socket)
+    mqtt_as.transport.socket = Sockets()
+    mqtt_as.transport.socket.socket = uncounted(sockets.socket)
 
     async def counted(coro):  # Its result, or the exception
         try:

@@ -280,7 +280,7 @@ def test_refused_reconnection_is_tried_again(clients, peer, answer):
 
 def test_attempt_that_fails_is_over_at_once(clients, peer):
     """Its connection is closed then, not when the next attempt begins."""
-    script = "mqtt_as._backoff = lambda n: 60_000 if n else 0\n" + textwrap.dedent(CALLBACKS)
+    script = "mqtt_as.client._backoff = lambda n: 60_000 if n else 0\n" + textwrap.dedent(CALLBACKS)
     p = clients.start(peer, script)
     c = peer.accept()
     c.accept_connect()
@@ -910,22 +910,26 @@ def test_wifi_connect_that_does_nothing(clients, proxy):
                 print("wifi")
 
         config["link"] = Link()
-        mqtt_as._backoff = lambda n: 20
+        mqtt_as.client._backoff = lambda n: 20
+
+        async def silent(*_):
+            raise OSError(110)
 
         async def main(client):
             await client.connect()
             print("connected")
+            transport = mqtt_as.transport.Transport
+            transport._connect, connect = silent, transport._connect
             await told()
+            transport._connect = connect
             await until(client.isconnected)
             await client.publish("t", "m", qos=1)
             print("back")
     """
     p = clients.start(proxy, script)
     p.expect("connected")
-    proxy.refuse()
     proxy.cut()
     p.expect("wifi")
-    proxy.listen()
     p.send("go")
     p.expect("back")
     end(p)
@@ -957,7 +961,7 @@ def test_link_that_fails(clients, peer):
 
 
 WIFI = """
-    from mqtt_as.link import WiFi
+    import mqtt_as.wifi
 
     class WLAN:
         def __init__(self, interface):
@@ -983,12 +987,13 @@ WIFI = """
         STA_IF = 0
     network.WLAN = WLAN
     WLAN.PM_NONE = 0
-    mqtt_as.link.STABLE = 300
-    mqtt_as.link.TIMEOUT = 1000
+    mqtt_as.wifi.STABLE = 300
+    mqtt_as.wifi.TIMEOUT = 1000
     class esp:
         sleep_type = staticmethod(lambda n: print("sleep_type", n))
     sys.modules["esp"] = esp
-    config["link"] = link = WiFi(config, network=network, platform=sys.argv[1])
+    mqtt_as.link.platform = mqtt_as.wifi.platform = sys.argv[1]
+    config["link"] = link = mqtt_as.wifi.make_station(config, network)
 """
 
 
@@ -1000,7 +1005,7 @@ def test_wifi(clients, peer, platform):
     async def main(client):
         print(client._sta_if is link.interface, client.isconnected())
         for config["wifi_pw"] in ("wrong", "right"):
-            client._link.__init__(config, network=network, platform=sys.argv[1])
+            client._link.__init__(config, link.interface)
             print(await outcome(client.connect()))
         await told()
         link.interface.up = False

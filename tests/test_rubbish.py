@@ -14,7 +14,7 @@ from fixtures.peer import encode
 SECONDS = float(os.environ.get("RUBBISH_SECONDS", 15))
 
 SCRIPT = """
-    mqtt_as._backoff = lambda n: 1
+    mqtt_as.client._backoff = lambda n: 1
     mqtt_as.MSG_BYTES = {bytes}
     taken = 0
 

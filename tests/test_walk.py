@@ -9,7 +9,7 @@ SCRIPT = """
     import probe
     from random import choice, getrandbits, seed
 
-    mqtt_as._backoff = lambda n: 30 if n else 0  # ms
+    mqtt_as.client._backoff = lambda n: 30 if n else 0  # ms
 
     class Station:
         def __init__(self, n):

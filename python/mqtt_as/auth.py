@@ -37,30 +37,31 @@ class Auth:
     def step(self, reason, props):
         self._moved = True
         client = self._client
+        conn = client._conn
         connecting = not client._isconnected
         # An AUTH that agrees, or goes on, is for who asked for it
         if props.get(0x15, self._method) != self._method or not (connecting or self._again):
             if not connecting:
-                client._unsent(client._call(client._core.control, False, 0x82, None))
-            client._fail(OSError(-1, "AUTH out of turn or of another method"))
+                conn.watch(conn.call(client._session.control, False, 0x82, None))
+            conn.fail(OSError(-1, "AUTH out of turn or of another method"))
         else:
-            client._own(self._answer(reason, props))
+            conn.start(self._answer(conn, reason, props))
 
-    async def _answer(self, reason, props):
+    async def _answer(self, conn, reason, props):
         client = self._client
         try:
             answer = await self._coro(reason, props)
             if reason:
                 answer = dict(answer or {})
                 answer[0x15] = self._method
-                client._unsent(client._call(client._core.control, True, reason, answer))
+                client._send_auth(reason, answer)
             elif self._again:
                 self._again = False
                 client._pulse()
             else:
-                client._wake.set()
+                conn.settled.set()
         except Exception as e:
-            client._broke(e)
+            conn.task_failed(e)
 
     async def again(self):
         async with self._lock:
@@ -71,12 +72,12 @@ class Auth:
         props = await self.begin({})
         if not client._isconnected:
             raise OSError(errno.ENOTCONN, "not connected")
-        n = client._connections
+        conn = client._conn
         self._again = self._moved = True
         try:
-            client._unsent(client._call(client._core.control, True, 0x19, props))
+            client._send_auth(0x19, props)
             while self._again:
-                if n != client._connections or not client._isconnected:
+                if conn is not client._conn or not client._isconnected:
                     raise client.last_error or OSError(errno.ENOTCONN)
                 if self.moved():
                     t = ticks_ms()
@@ -84,7 +85,7 @@ class Auth:
                 if ms <= 0:
                     raise OSError(errno.ETIMEDOUT, "no AUTH from the broker")
                 try:
-                    await asyncio.wait_for_ms(client._turn.wait(), ms)
+                    await asyncio.wait_for_ms(client._progress.wait(), ms)
                 except asyncio.TimeoutError:
                     pass
         finally:
