@@ -340,9 +340,9 @@ def test_answer_without_memory(run, broker):
         broker,
         """
     n = 0
-    finish_request = MQTTClient._finish
+    finish_request = MQTTClient._end_request
     class Client(MQTTClient):
-        def _finish(self, pid, reason):
+        def _end_request(self, pid, reason):
             failalloc.arm(n, 1)
             failalloc.window(True)
             try:
@@ -410,7 +410,7 @@ def test_room_that_comes_late(clients, peer):
                 if collections == 3:
                     ballast.clear()
                 gc.collect()
-        mqtt_as.gc = Collector
+        mqtt_as.connection.gc = Collector
 
         config["subs_cb"] = lambda topic, msg, retained: print("message", len(msg), client._connections)
 

@@ -640,7 +640,10 @@ class MQTTClient(MQTT_base):
                 if self._transport.reached:
                     silent = 0
                 self._drop()
-                self.dprint("Reconnect failed: %s", e)
+                try:
+                    self.dprint("Reconnect failed: %s", e)
+                except Exception:
+                    pass  # No memory for it, or the application's own does not work
 
     # Pings, repeats and gives up, until the connection ends
     async def _supervise(self):

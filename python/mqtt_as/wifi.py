@@ -153,12 +153,13 @@ class ESP8266(Station):
 
     async def _join_network(self):
         stored = self.interface.config("ssid")
-        if stored and (not self._ssid or stored != self._ssid):
+        if not self._ssid and stored != "":
+            return await self._join()
+        if self._ssid and stored and stored != self._ssid:
             try:
                 return await self._join()
             except OSError:
-                if not self._ssid:
-                    raise
+                pass
         await Station._join_network(self)
 
 
