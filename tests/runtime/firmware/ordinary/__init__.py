@@ -12,6 +12,12 @@ def generate(n=2, *, step=-1, text=b"\x00\xff", scale=0.5):
         n += step
 
 
+# Texts that cannot be names of C
+def short_texts(key="a b"):
+    table = {"a b": "é", "": "-", "%": ("x y", "+")}
+    return table[key], table[""], table["%"], "%r!" % key, "a " + "b" in table, 'it"s', key.split(" "), "\n"
+
+
 class Empty:
     pass
 
