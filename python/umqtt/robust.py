@@ -79,6 +79,8 @@ class MQTTClient(simple.MQTTClient):
 
     def _send(self, p):
         core = self._core if self.sock is self._opened else self._attach()
+        if not self._hurries:
+            self._hurry(True)
         while True:
             r = core.publish(ticks_ms(), *p)
             if r != -1:

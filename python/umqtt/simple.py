@@ -3,6 +3,7 @@
 # MIT licence: see LICENSE.
 import errno
 import socket
+import sys
 from time import sleep_ms, ticks_diff, ticks_ms
 
 from micropython import const
@@ -37,6 +38,11 @@ _REFUSED = const(-0x100)  # Less a reason code: the broker said that it can't
 
 _ANY = const(0)  # Waiting for whatever packet comes
 _ACCEPTED = const(0x10000)  # Waiting for CONNACK: no identifier
+
+# TCP_NODELAY, None where it does harm: mqtt_as/transport.py tells why
+_NODELAY = getattr(socket, "TCP_NODELAY", 1 if sys.platform in ("linux", "darwin") else None)
+if socket.__name__ == "lwip":
+    _NODELAY = None
 
 
 class MQTTException(Exception):
@@ -80,6 +86,7 @@ class MQTTClient:
         self._timeout = None  # Milliseconds, of connect()
         self._slice = None  # Seconds after which a read returns, to look at the clock
         self._tcp = None  # The socket below sock
+        self._hurries = False
         self._opened = None  # The sock that the session reads from and writes to
         self._answers = None  # To requests that wait while a callback runs that waits itself
         self._core = Session(version == 5, _IBUFSIZE, _MAX_PACKET, 0, 0, self._response_ms, 0, 0, 65535, None)
@@ -134,11 +141,7 @@ class MQTTClient:
                 sock.close()
         if error:
             raise error
-        if socket.__name__ != "lwip":
-            try:
-                sock.setsockopt(6, 1, 1)  # TCP_NODELAY: a packet does not wait for the answer to the one before
-            except OSError:
-                pass
+        self._hurries = False
         if self.ssl:
             if self.ssl is True:
                 import ssl
@@ -146,11 +149,17 @@ class MQTTClient:
                 self.sock = ssl.wrap_socket(sock, **self.ssl_params)
             else:
                 self.sock = self.ssl.wrap_socket(sock, server_hostname=self.server)
-        self._slice = timeout and timeout / 4
+        self._slice = timeout and timeout / 4  # From the first byte on a wait takes no longer
         if self.keepalive:
             self._slice = min(self._slice or 60, self._response_ms / 4000, self.keepalive / 8)
         if self._slice:
             sock.settimeout(self._slice)
+
+    # Packets that are answered do not wait until the peer has acknowledged the one before. Others do, and go together.
+    def _hurry(self, flag):
+        self._hurries = flag
+        if _NODELAY is not None and self._tcp:
+            self._tcp.setsockopt(6, _NODELAY, int(flag))
 
     # The session, over what the application has put into sock
     def _attach(self):
@@ -162,7 +171,7 @@ class MQTTClient:
             self.sock = sock.sock
             if self.sock is self._opened:
                 return core
-        self._slice = None
+        self._slice = self._tcp = None
         try:
             core.open(sock, _EXACT + _CONNECTED)
         except OSError:  # No stream, but an object that looks like a socket
@@ -174,6 +183,8 @@ class MQTTClient:
 
     def publish(self, topic, msg, retain=False, qos=0, properties=None):
         core = self._core if self.sock is self._opened else self._attach()
+        if self._hurries != (qos > 0):
+            self._hurry(qos > 0)
         r = core.publish(ticks_ms(), 0, topic, msg, retain, qos, properties)
         if r:
             while r == _BUSY:
@@ -191,6 +202,8 @@ class MQTTClient:
 
     def _subscribe(self, topic, options, properties):
         core = self._core if self.sock is self._opened else self._attach()
+        if not self._hurries:
+            self._hurry(True)
         while True:
             r = core.subscribe(ticks_ms(), 0, [topic], options, properties)
             if r != _BUSY:
@@ -222,12 +235,21 @@ class MQTTClient:
 
     # timeout: seconds, then None
     def wait_msg(self, timeout=None):
-        if timeout is None:
-            return self._wait(_ANY)
+        if timeout is not None:
+            return self._wait_for(timeout)
+        if self.sock is not self._opened:
+            self._attach()
+        r = self._receive(1)
+        if r >> 4 == 3:
+            return r
+        return self._wait(_ANY, None, r)
+
+    def _wait_for(self, timeout):
         if not timeout:
             return self.check_msg()
-        core = self._core if self.sock is self._opened else self._attach()
-        sock = self._tcp if core and self._tcp else self.sock
+        if self.sock is not self._opened:
+            self._attach()
+        sock = self._tcp or self.sock
         sock.settimeout(min(timeout, self._slice or timeout))
         try:
             return self._wait(_ANY, int(timeout * 1000))
@@ -235,35 +257,47 @@ class MQTTClient:
             sock.settimeout(self._slice)
 
     def check_msg(self):
-        core = self._core if self.sock is self._opened else self._attach()
+        if self.sock is not self._opened:
+            self._attach()
         sock = self.sock
         sock.setblocking(False)
         try:
-            r = self._receive(core, -1)
+            r = self._receive(-1)
         finally:
             if self._slice:
                 self._tcp.settimeout(self._slice)
             else:
                 sock.setblocking(True)
+        if r == _READY:
+            r = self._receive(1)
+            if r >> 4 == 3:
+                return r
         if not _WAIT <= r <= _MORE:
-            return self._wait(_ANY, r=r)
+            return self._wait(_ANY, None, r)
         if self.keepalive:
-            self._ping_if_due(core)
+            self._ping_if_due()
 
-    def _receive(self, core, limit):
+    # A short frame, which needs no heap
+    def _receive(self, limit):
         try:
-            return core.receive(ticks_ms(), self.cb, limit, True)
-        except:  # Of a callback, or KeyboardInterrupt: the session goes on
-            if self.sock is self._opened:
-                try:
-                    core.open(self.sock, _EXACT + _CONNECTED)
-                except OSError:
-                    self._opened = None
+            return self._core.receive(ticks_ms(), self.cb, limit, True)
+        except:
+            self._recover()
             raise
 
-    # Waits for one packet: its first byte, or None; or for the answer to a request, its reason code
-    def _wait(self, pid, limit=None, r=_WAIT):
-        core = self._core if self.sock is self._opened else self._attach()
+    # Of a callback, or KeyboardInterrupt in a read: the session goes on
+    def _recover(self):
+        if self.sock is self._opened:
+            try:
+                self._core.open(self.sock, _EXACT + _CONNECTED)
+            except OSError:
+                self._opened = None
+
+    # Waits for one packet: its first byte, or None; or for the answer to a request, its reason code. r: what came already
+    def _wait(self, pid, limit=None, r=None):
+        if self.sock is not self._opened:
+            self._attach()
+        core = self._core
         began = 0
         if limit is None:
             limit = self._timeout
@@ -272,9 +306,9 @@ class MQTTClient:
         if limit or pid:
             began = ticks_ms()
         sock = self.sock
+        if r is None:
+            r = self._receive(1)
         while True:
-            if not r or r == _READY:
-                r = self._receive(core, 1)
             if _FIRST <= r < _DONE:
                 if not pid:
                     return None if r == 0xD0 else r
@@ -312,18 +346,18 @@ class MQTTClient:
                     raise OSError(errno.ETIMEDOUT)
                 sock.setblocking(True)
             if self.keepalive and pid != _ACCEPTED:
-                self._ping_if_due(core)
+                self._ping_if_due()
             if limit and ticks_diff(ticks_ms(), began) >= limit:
                 if r == _WAIT and not pid:
                     return None
                 raise OSError(errno.ETIMEDOUT)
-            r = _WAIT
+            r = self._receive(1)
 
-    def _ping_if_due(self, core):
+    def _ping_if_due(self):
+        core = self._core
         if not core.due(ticks_ms()):
             raise OSError(errno.ETIMEDOUT)
-        r = core.unsent()
-        if r:
+        if core.unsent():
             self._flush()
 
     # Writes what a timeout has left over; an error where there is nothing

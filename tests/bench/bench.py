@@ -123,7 +123,7 @@ def run(measurements, rounds, ms, at_once=1):
     values = {row: {} for m in measurements for row in m.rows}
     for m in measurements:
         taking_part = [c for c in clients.CLIENTS if set(m.needs) <= set(c.has)]
-        for n in range(rounds):
+        for n in range(rounds if taking_part else 0):
             turn = taking_part[n % len(taking_part) :] + taking_part[: n % len(taking_part)]
             with ThreadPoolExecutor(at_once) as pool:
                 for client, numbers in zip(turn, pool.map(partial(attempt, m, ms), turn)):
@@ -180,7 +180,7 @@ def measure(options, parser):
     peers.compile_c()
     rounds, ms = (1, 150) if options.quick else (options.rounds, 300)
     found = {**versions(), "clients": [c.title for c in clients.CLIENTS], "rounds": rounds}
-    found["ours"] = [c.title for c in clients.CLIENTS if c.name == "mqtt_as"]
+    found["ours"] = [c.title for c in clients.CLIENTS if c.ours]
     found["values"] = {**run(timed, rounds, ms), **run(counts, 1, ms, 4), **run(slow, 1, ms, os.cpu_count())}
     found["medians"] = {
         row: {client: None if None in v else statistics.median(v) for client, v in of.items()}

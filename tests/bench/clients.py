@@ -44,7 +44,11 @@ class Client:
         """The folder of its Python files, if it has some."""
         if self.firmware:
             return []
-        return [ROOT / "python" if self.name == "mqtt_as" else peers.fetch(self.name)]
+        return [ROOT / "python" if self.ours else peers.fetch(self.name)]
+
+    @property
+    def ours(self):
+        return self.name in ("mqtt_as", "umqtt")
 
 
 OURS = ("mqtt 5", "qos 2", "tasks", "asyncio", "heap", "memoryview")
@@ -52,6 +56,7 @@ CLIENTS = [
     Client("mqtt_as, native", "mqtt_as", OURS),
     Client("IBUFSIZE 4096", "mqtt_as", OURS, {"ibufsize": 4096}),
     Client("in firmware", "mqtt_as", OURS, firmware=True),
+    Client("umqtt, native", "umqtt", ("mqtt 5", "qos 2", "heap")),
     Client("umqtt.simple", "umqtt_simple", ("heap",)),
     Client("umqtt.simple2", "umqtt_simple2", ("heap",)),
     Client("umqtt.robust2", "umqtt_robust2", ("heap",)),

@@ -86,6 +86,6 @@ def ram(client, _):
     """Bytes of heap once connected, and the native module, which this port keeps elsewhere."""
     arch = "x86" if client.firmware else "armv6m"
     native = 0
-    if client.name == "mqtt_as" and not client.firmware:
+    if client.ours and not client.firmware:
         native = (ROOT / "build" / "natmod" / arch / "_mqtt_as.mpy").stat().st_size
     return [native + once("ram", client, arch=arch, heap="1m", mpy=compiled(client))[0]]
