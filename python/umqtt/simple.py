@@ -229,6 +229,8 @@ class MQTTClient:
         pid = r & 0xFFFF
         if pid:
             self.pid = pid
+            if self._answers:  # To one before it, that nobody waited for any more
+                self._answers.pop(pid, None)
         if r & _BACKLOG:
             self._flush()
         return pid
@@ -306,14 +308,14 @@ class MQTTClient:
         if limit or pid:
             began = ticks_ms()
         sock = self.sock
-        if r is None:
-            r = self._receive(1)
         while True:
+            if self._answers and pid in self._answers:
+                return self._answers.pop(pid)
+            if r is None:
+                r = self._receive(1)
             if _FIRST <= r < _DONE:
                 if not pid:
                     return None if r == 0xD0 else r
-                if self._answers and pid in self._answers:
-                    return self._answers.pop(pid)
                 if sock is not self.sock:  # A callback has connected anew
                     raise OSError(errno.ECONNRESET)
             elif r >= _STRAY:
@@ -351,7 +353,7 @@ class MQTTClient:
                 if r == _WAIT and not pid:
                     return None
                 raise OSError(errno.ETIMEDOUT)
-            r = self._receive(1)
+            r = None
 
     def _ping_if_due(self):
         core = self._core
