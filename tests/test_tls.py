@@ -257,7 +257,7 @@ def test_refusal_of_the_certificate_of_the_client(clients, peer, authority, stra
         sock = server_context.wrap_socket(peer.accept().sock, server_side=True, do_handshake_on_connect=False)
         with pytest.raises(ssl.SSLError):
             sock.do_handshake()
-        p.expect(r"^came of it: OSError.* port \d+: TLS: the server ended the handshake")
+        p.expect(r"^came of it: OSError.* port \d+: TLS, the server ended the handshake")
         sock.close()
     end_without_secrets(p, shown if own != "none" else None)
 
@@ -276,7 +276,7 @@ def test_answer_that_is_no_tls(clients, peer, authority):
         c = peer.accept()
         c.sock.recv(1)
         c.send("'HTTP/1.1 400 Bad Request' 0d 0a 0d 0a")
-        p.expect("^came of it: OSError.*TLS: the server speaks something else")
+        p.expect("^came of it: OSError.*TLS, the server speaks something else")
     end_without_secrets(p)
 
 

@@ -8,11 +8,12 @@ IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
 MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
 
 try:
-    from .settings import defaults, eliza
+    from .client import MQTT_base, MQTTClient, MQTTException, eliza
 
-    config = defaults()
+    from . import settings
 
-    from .client import MQTT_base, MQTTClient, MQTTException
+    config = settings.defaults()
+    settings.let_go()
 except (ImportError, MemoryError, ValueError) as e:
     if "_mqtt_as" in __import__("sys").modules and not isinstance(e, MemoryError):
         raise

@@ -8,7 +8,6 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
-from . import settings
 from .connection import NOT_WRITABLE, Connection, cancel
 from .link import make_link
 from .transport import Transport, query_answered
@@ -19,6 +18,14 @@ _REFUSED = const(-0x100)  # Less a reason code: the broker said that it can't
 _BACKLOG = const(0x10000)  # Added: not all is written yet
 
 _SILENT = const(20)  # Attempts without any answer, after which Wi-Fi is joined anew
+
+
+async def eliza(*_):  # Null coroutine
+    pass
+
+
+def ignore(*_):  # Null callback
+    pass
 
 
 # The broker refuses a request. reason_code: see MQTT 5, 2.4
@@ -48,7 +55,7 @@ async def _yield_once():
 
 # What publish() gives back when all is done: a coroutine that has ended, which
 # can be awaited, made a task and so on, again and again, and costs nothing
-_sent = settings.eliza()
+_sent = eliza()
 try:
     _sent.send(None)
 except StopIteration:
@@ -120,12 +127,15 @@ class MQTT_base:
     _online = 0  # Clients that are connected
 
     def __init__(self, config=None):
+        from . import settings
+
         if config is None:
             from . import config
         c = settings.checked(config)
         self._servers = settings.servers(c)
         self._next_server()
         self._session, self._identity = settings.make_session(c)
+        settings.let_go()
         self.mqttv5 = c["mqttv5"]
         self.mqttv5_con_props = c["mqttv5_con_props"]
         self._clean = c["clean"]
@@ -138,7 +148,7 @@ class MQTT_base:
 
             self._auth = Auth(self, c["auth_coro"], self.mqttv5_con_props.get(0x15))
         self.queue = None
-        self._cb = c["subs_cb"] or settings.ignore
+        self._cb = c["subs_cb"] or ignore
         if c["queue_len"]:
             from .queue import MsgQueue
 
@@ -146,8 +156,8 @@ class MQTT_base:
             self.down = asyncio.Event()
             self.queue = MsgQueue(c["queue_len"])
             self._cb = self.queue.put
-        self._wifi_handler = c["wifi_coro"] or settings.eliza
-        self._connect_handler = c["connect_coro"] or settings.eliza
+        self._wifi_handler = c["wifi_coro"] or eliza
+        self._connect_handler = c["connect_coro"] or eliza
         self._handler = None  # The running connect_coro
         self._link = make_link(c)
         self._sta_if = getattr(self._link, "interface", self._link)

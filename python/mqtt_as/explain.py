@@ -57,7 +57,7 @@ def connect_error(e, server, port):
     if not isinstance(number, int) or len(e.args) > 1 and not tls and number != -2:
         return e  # It has words
     if tls:
-        text = "TLS: " + _tls_error(-number, e)
+        text = _tls_error(-number, e)
     elif number in (errno.ECONNREFUSED, errno.ECONNRESET):
         text = "refused: is a broker running there?"
     elif number in (errno.ETIMEDOUT, errno.EHOSTUNREACH):
@@ -66,20 +66,20 @@ def connect_error(e, server, port):
         text = "the name is not known: is it spelled right, and the network up?"
     else:
         text = str(e)
-    server = server if isinstance(server, str) else str(server, "utf-8")
+    server = server if isinstance(server, str) else bytes(server).decode()
     return OSError(number, "%s port %d: %s" % (server, port, text))
 
 
 # Numbers of Mbed TLS; the upper bits are the module's
 def _tls_error(n, e):
     if n == 0x7780:
-        return "the server ended the handshake: does it want a client certificate or another version?"
+        return "TLS, the server ended the handshake: does it want a client certificate or another version?"
     if n == 0x7200:
-        return "the server speaks something else: is this its port for TLS?"
+        return "TLS, the server speaks something else: is this its port for TLS?"
     if n == 0x7280:
-        return "the server closed the connection"
+        return "TLS, the server closed the connection"
     if n & 0xFF80 == 0x2700:
-        return "the server's certificate does not verify: check CA, server_hostname and the clock"
+        return "TLS, the server's certificate does not verify: check CA, server_hostname and the clock"
     if n in (0x7F00, 0x3F80, 0x2880, 0x0010):
-        return "no memory for it"
-    return str(e)
+        return "TLS, no memory for it"
+    return "TLS error %s" % e

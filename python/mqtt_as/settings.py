@@ -1,19 +1,16 @@
 # What config may hold: its defaults, its checks, and the session made of it.
+# Loaded when it is needed and let go of again, since it is a tenth of the whole:
+# nothing that is kept may come from here.
+import sys
+
 import mqtt_as
 from _mqtt_as import Session
 from micropython import const
 
+from .client import eliza, ignore
 from .link import unique_id
 
 _MAX_PACKET = const(0x0FFFFFFF)
-
-
-async def eliza(*_):  # Null coroutine
-    pass
-
-
-def ignore(*_):  # Null callback
-    pass
 
 
 def defaults():
@@ -143,3 +140,8 @@ def make_session(c):
             raise type(e)("config['%s']: %s" % (key, e))
         session.close()
     return session, tuple(connect[:5])
+
+
+def let_go():
+    del sys.modules[__name__]
+    del mqtt_as.settings

@@ -15,6 +15,7 @@ _BOUNDED = const(2)  # Says that it is writable though its queue is full
 _PIECEMEAL = const(4)  # A short read does not mean that nothing is left
 
 _RESOLVE_MS = const(60_000)  # Between two questions for a name that leads nowhere
+_NAME_SERVER = const(("8.8.8.8", 53))
 _LWIP = socket.__name__ == "lwip"  # MicroPython's own sockets over lwIP
 
 
@@ -154,7 +155,7 @@ async def query_answered(packet, timeout_ms=3000):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         s.setblocking(False)
-        s.connect(socket.getaddrinfo("8.8.8.8", 53)[0][-1])
+        s.connect(socket.getaddrinfo(*_NAME_SERVER)[0][-1])
         s.send(packet)
         await asyncio.wait_for_ms(readable(s), timeout_ms)
         answer = s.recv(32)

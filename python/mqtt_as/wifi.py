@@ -3,11 +3,15 @@
 import asyncio
 from time import ticks_add, ticks_diff, ticks_ms
 
+from micropython import const
+
 from .link import platform
 
 TIMEOUT = 60_000  # ms in which a station must have an address
 STABLE = 5_000  # ms for which the link must then hold, unless quick
 SETTLE = 500  # ms in which a driver learns that it has been disconnected
+
+_SECRET = const(("ssid=",))  # From there on what a module says has the key in it
 
 _owner = None  # Who connects the station, which several clients share,
 _owned_until = 0  # and until when he has not to be heard of
@@ -108,8 +112,8 @@ class Station:
                 sta.connect(*network)
                 break
             except (OSError, RuntimeError) as e:
-                if again:  # A module's text has the key in it, from there on
-                    raise OSError(-1, "Wi-Fi does not connect: " + str(e).split("ssid=", 1)[0])
+                if again:
+                    raise OSError(-1, "Wi-Fi does not connect: " + str(e).split(*_SECRET)[0])
             self._leave()  # An ESP32 that is connecting already
             await self._settle()
         t = ticks_ms()
@@ -117,7 +121,7 @@ class Station:
         while not sta.isconnected():
             status = sta.status()
             if ticks_diff(ticks_ms(), t) > TIMEOUT or self._has_given_up(status):
-                raise OSError(-1, "Wi-Fi does not connect: " + _in_words(status))
+                raise OSError(-1, "Wi-Fi does not connect: status %s %s" % (status, _name_of(status)))
             await self._pause(200)
 
 
@@ -163,17 +167,12 @@ class ESP8266(Station):
         await Station._join_network(self)
 
 
-# The driver's name for a status: "wrong password (-3)"
-def _in_words(status):
+def _name_of(status):  # The driver's: STAT_WRONG_PASSWORD
     try:
         import network
-
-        for name in dir(network):
-            if name[:5] == "STAT_" and getattr(network, name) == status:
-                return "%s (%s)" % (name[5:].lower().replace("_", " "), status)
     except ImportError:
-        pass
-    return "status %s" % status
+        return ""
+    return next((n for n in dir(network) if n[:5] == "STAT_" and getattr(network, n) == status), "")
 
 
 def make_station(config, network):
