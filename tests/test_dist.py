@@ -161,6 +161,7 @@ def test_contents(built):
         assert package["version"] == VERSION
         assert [name for name, _ in package["urls"]] == names(suffix)
         assert all(Path(name).name == Path(url).name and (folder / url).is_file() for name, url in package["urls"])
+        assert package["size"] == sum((folder / url).stat().st_size for _, url in package["urls"])
     sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file() and p.name != "SHA256SUMS"}
     assert sums == {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items()}
@@ -351,7 +352,49 @@ def test_install_without_index(board):
 
 def test_install_wrong_index(board, server):
     message = fails(board, f"import install; install.install('{server.url}/0.0.1')")
-    assert message == f"HTTP status 404 for {server.url}/0.0.1/{FOLDER}/SHA256SUMS: check the index\n"
+    assert message.startswith(f"HTTP status 404 for {server.url}/0.0.1/{FOLDER}/package.json: check the index; a board for")
+
+
+@pytest.mark.parametrize("size, what", [(10**15, "space in "), (10**8, "RAM")])
+def test_install_without_room(board, handed_out, server, size, what):
+    """Nothing is written, and it is said how much is missing."""
+    package = handed_out / FOLDER / "package.json"
+    package.write_text(json.dumps({**json.loads(package.read_text()), "size": size}))
+    message = fails(board, f"import install; install.install('{server.url}/{VERSION}')")
+    found = re.match(rf"not enough {what}.*: {size} bytes are needed, (\d+) are free, (\d+) are missing. ", message)
+    assert found and int(found[1]) + int(found[2]) == size and "docs/FIRMWARE.md" in message
+    assert board.files() == []
+
+
+ROOM = """
+import install
+class os:
+    def statvfs(path):
+        if path != {there!r}:
+            raise OSError(2)
+        return (4096, 4096, 100, 10, 10)
+    def stat(path):
+        if path != "/x/lib/a.mpy":
+            raise OSError(2)
+        return (0,) * 6 + (100,)
+import sys
+sys.modules["os"] = os
+try:
+    install.room(["a.mpy", "b.mpy"], {size}, "/x/lib")
+    print("there is room")
+except install.InstallError as e:
+    print(e)
+"""
+
+
+@pytest.mark.parametrize("there", ["/x/lib", "/x", "/"])
+def test_room(built, tmp_path, there):
+    """What is there already is replaced; the folder may not be there yet."""
+    board = old_mip(tmp_path)
+    assert on_board(board, ROOM.format(there=there, size=41060)) == "there is room\n"
+    assert "41061 bytes are needed, 41060 are free, 1 are missing. Delete" in on_board(
+        board, ROOM.format(there=there, size=41061)
+    )
 
 
 def test_install_without_network(board):
@@ -382,13 +425,38 @@ def test_install_damaged(board, handed_out, server):
     assert message == f"{board.lib}/mqtt_as/auth.mpy is missing: install again\n"
 
 
-@pytest.mark.parametrize("old", ["mqtt_as.py", "mqtt_as/__init__.py"])
+@pytest.mark.parametrize("old", ["mqtt_as.py", "mqtt_as/__init__.py", "_mqtt_as.py"])
 def test_install_beside_an_older_one(board, server, old):
     (board.folder / old).parent.mkdir(exist_ok=True)
     (board.folder / old).write_text("VERSION = (0, 8, 3)")
     message = fails(board, f"import install; install.install('{server.url}/{VERSION}')")
     removed = board.folder / old.removesuffix("/__init__.py")
-    assert message == f"installed in {board.lib}, but another one comes first on sys.path: remove {removed}\n"
+    name = removed.name.removesuffix(".py")
+    assert message == f"{name} is installed in {board.lib}, but another one comes first on sys.path: remove {removed}\n"
+
+
+FROZEN = """
+import install, sys
+class Frozen:
+    __path__ = ".frozen/mqtt_as"
+    VERSION = (0, 8, 3)
+class Compiled:
+    pass
+import builtins
+find = __import__
+there = {{"mqtt_as": {mqtt_as}, "_mqtt_as": {module}}}
+builtins.__import__ = lambda name, *args: there.get(name) or find(name, *args)
+install.install({url!r})
+"""
+
+
+@pytest.mark.parametrize(
+    "mqtt_as, module, cure", [("Frozen", "None", "sys.path.insert(0, "), ("None", "Compiled", "update the firmware")]
+)
+def test_install_in_a_firmware_that_has_it(board, server, mqtt_as, module, cure):
+    message = fails(board, FROZEN.format(mqtt_as=mqtt_as, module=module, url=f"{server.url}/{VERSION}"))
+    name = "mqtt_as" if mqtt_as == "Frozen" else "_mqtt_as"
+    assert message.startswith(f"{name} is installed in {board.lib}, but the one ") and cure in message
 
 
 @pytest.mark.parametrize(
@@ -401,6 +469,7 @@ def test_install_beside_an_older_one(board, server, old):
         ("_mpy=13 << 10 | 0x306", "x", "no files for architecture 13"),
         ("_mpy=3 << 10 | 0x306", "linux", "no files for architecture 3"),
         ("_mpy=0x306", "x", "loads no native code: mqtt_as has to be compiled into the firmware"),
+        ("_mpy=0x306; version=(1, 23, 0, '')", "esp32", "does from 1.24 on"),
         ("", "x", "loads no .mpy files: mqtt_as has to be compiled into the firmware"),
         ("mpy=0x1305", "pyboard", "install firmware 1.23 or newer"),
         ("_mpy=4 << 10 | 0x206", "rp2", "install firmware 1.23 or newer"),
@@ -442,10 +511,9 @@ def line(built, tmp_path):
     os.close(theirs)
 
 
-def put(*arguments):
-    return subprocess.run(
-        [sys.executable, ROOT / "tools" / "install", *map(str, arguments)], capture_output=True, text=True, timeout=110
-    )
+def put(*arguments, tool=ROOT / "tools" / "install", **how):
+    command = [sys.executable, tool, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, **how)
 
 
 def test_put_on_a_board(line, built, broker):
@@ -457,21 +525,67 @@ def test_put_on_a_board(line, built, broker):
     board.round_trip(broker)
 
 
+def test_put_from_a_release(line, handed_out, tmp_path):
+    """Unpacked anywhere, with nothing but Python and mpremote; package.json names a server that is not there."""
+    board, device = line
+    dist("--out", handed_out.parent, "--url", "http://127.0.0.1:9", "x64")
+    release = tmp_path / "a user@home" / VERSION
+    handed_out.rename(release.parent.parent / "moved")
+    release.parent.mkdir()
+    (tmp_path / "moved").rename(release)
+    how = {"tool": release / "install_from_pc.py", "env": {"PATH": ""}, "cwd": tmp_path}
+    r = put(device, **how)
+    assert r.returncode == 0 and r.stdout.endswith(f"mqtt_as {VERSION} works, in {board.lib}\n"), r.stdout + r.stderr
+    assert board.files() == names(".mpy")
+    (release / FOLDER / "_mqtt_as.mpy").write_bytes(b"")
+    r = put(device, **how)
+    assert r.returncode == 1 and r.stderr.endswith(f"{FOLDER}/_mqtt_as.mpy is damaged: get the files again\n")
+    (release / FOLDER).rename(release / "armv6m_6.3")
+    r = put(device, **how)
+    assert r.returncode == 1 and "there is armv6m_6.3: get all of the release, or a newer one\n" in r.stderr
+
+
+def test_put_without_mpremote(tmp_path):
+    shutil.copyfile(ROOT / "python" / "install.py", tmp_path / "install.py")
+    tool = shutil.copyfile(ROOT / "tools" / "install", tmp_path / "install_from_pc.py")
+    r = subprocess.run([sys.executable, "-S", tool], capture_output=True, text=True)
+    assert r.returncode == 1 and r.stderr.endswith("-m pip install mpremote\n")
+
+
 def test_put_on_a_board_that_has_another(line, built):
     board, device = line
     (board.folder / "cwd" / "mqtt_as.py").write_text("VERSION = (0, 8, 3)")
     r = put(device, "--dist", built)
-    assert r.returncode == 1 and re.search(r"install: installed in .* remove .*mqtt_as.py", r.stderr), r
+    assert r.returncode == 1 and re.search(r"install: mqtt_as is installed in .* remove .*mqtt_as.py", r.stderr), r
+
+
+def test_put_where_there_is_no_room(line, handed_out):
+    board, device = line
+    package = handed_out / FOLDER / "package.json"
+    package.write_text(json.dumps({**json.loads(package.read_text()), "size": 10**8}))
+    r = put(device, "--dist", handed_out)
+    assert r.returncode == 1 and "install: not enough RAM: 100000000 bytes are needed" in r.stderr
+    assert board.files() == []
 
 
 def test_put_without_files(line, tmp_path):
     r = put(line[1], "--dist", tmp_path)
-    assert r.returncode == 1 and r.stderr == f"install: {tmp_path}/{FOLDER} is missing: make dist ARCHES=x64\n"
+    missing = f"install: {tmp_path}/{FOLDER} is missing, there is no folder for any board: make dist ARCHES=x64\n"
+    assert r.returncode == 1 and r.stderr == missing
 
 
 def test_put_without_a_board(tmp_path):
     r = put(tmp_path / "tty")
-    assert r.returncode == 1 and r.stderr.startswith("install: mpremote: ")
+    assert r.returncode == 1 and r.stderr.startswith("install: mpremote: failed to access") and "dialout" in r.stderr
+
+
+def test_put_on_a_board_that_is_silent():
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    r = put(os.ttyname(theirs), "--timeout", 2)
+    assert r.returncode == 1 and r.stderr.startswith("install: the board does not answer: press its reset button")
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_mpremote_mip(line, built, server, broker):
