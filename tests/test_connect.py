@@ -90,7 +90,7 @@ def test_packets_do_not_wait_for_those_before(clients, peer):
     for _ in range(10):
         c.expect("30 # \"t\" 'm'")
     info = c.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
-    assert int.from_bytes(info[152:156], sys.byteorder) == 11  # tcpi_data_segs_in: CONNECT came before
+    assert int.from_bytes(info[152:156], sys.byteorder) >= 11  # tcpi_data_segs_in: CONNECT came before
     end(p)
 
 

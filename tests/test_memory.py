@@ -410,7 +410,7 @@ def test_room_that_comes_late(clients, peer):
                 if collections == 3:
                     ballast.clear()
                 gc.collect()
-        mqtt_as.connection.gc = Collector
+        sys.modules["gc"] = Collector
 
         config["subs_cb"] = lambda topic, msg, retained: print("message", len(msg), client._connections)
 

@@ -8,18 +8,18 @@ IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
 MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
 
 try:
-    from .client import MQTT_base, MQTTClient, MQTTException, eliza
+    __import__("_mqtt_as")  # First: it needs the most memory in one piece
 
     from . import settings
-
-    config = settings.defaults()
-    settings.let_go()
+    from .client import MQTTClient
+    from .requests import MQTT_base, MQTTException, eliza
 except (ImportError, MemoryError, ValueError) as e:
-    if "_mqtt_as" in __import__("sys").modules and not isinstance(e, MemoryError):
-        raise
     from .explain import import_error
 
     raise import_error(e)
+
+config = settings.defaults()
+settings.let_go()
 
 
 def __getattr__(name):  # What few applications ask for

@@ -2,12 +2,9 @@
 # what comes, and the one that writes what the stream did not take at once.
 import asyncio
 import errno
-import gc
-import sys
 from asyncio import core
 from time import ticks_ms
 
-import mqtt_as
 from micropython import const
 
 from . import transport
@@ -26,19 +23,8 @@ _NOTED = const(0x1000000)  # Added: it is not over, but a PUBREC says more
 
 # What Session.flush(), unsent() and others answer, besides errors below 0
 _WRITTEN = const(0)  # All of it
-NOT_WRITABLE = const(1)  # Wait for the stream
+_NOT_WRITABLE = const(1)  # Wait for the stream
 _HELD_BACK = const(2)  # The stream's queue may be full: wait for the peer
-
-
-def wire_error(r):
-    if r > -1000:
-        return OSError(-r)
-    return OSError(-1, "bad packet from the broker: error %d" % (-r - 1000))
-
-
-def cancel(task):
-    if task is not None and task is not core.cur_task:
-        task.cancel()
 
 
 class Connection:
@@ -89,11 +75,17 @@ class Connection:
             self.settled.set()
             self._client._accept_failure(error)
 
+    # By what the session answered
+    def _fail_by_number(self, r):
+        if r > -1000:
+            return self.fail(OSError(-r))
+        self.fail(OSError(-1, "bad packet from the broker: error %d" % (-r - 1000)))
+
     # Leaves nothing of it behind
     def close(self):
         self._session.close()
         while self._tasks:
-            cancel(self._tasks.pop())
+            self._client._cancel(self._tasks.pop())
         self._writing = False
         transport.close(self.stream)
         transport.close(self._tcp)  # A TLS stream that broke forgot it
@@ -107,7 +99,7 @@ class Connection:
     # Such a task ended by an exception
     def task_failed(self, e):
         if not isinstance(e, (OSError, ValueError)):  # Else a stream broke
-            sys.print_exception(e)
+            self._client._print_exception(e)
         self.fail(e)
 
     # Calls a method of the session. -1 if the connection ends by it: a TLS stream
@@ -122,6 +114,10 @@ class Connection:
     # Waits in asyncio's poll and takes what is there. A generator in place of a
     # coroutine, since that waits without allocating
     def _read(self):
+        import gc
+
+        import mqtt_as
+
         client = self._client
         session = self._session
         stream = self.stream
@@ -143,7 +139,7 @@ class Connection:
                     if not isinstance(e, Exception) and not (session.calling() and isinstance(e, asyncio.CancelledError)):
                         raise
                     if session.calling():  # It is the application's
-                        sys.print_exception(e)
+                        client._print_exception(e)
                         r = _MORE
                     elif isinstance(e, MemoryError) and failures < 8:
                         gc.collect()
@@ -171,7 +167,7 @@ class Connection:
                 elif r == _CLOSED:
                     return self.fail(OSError(errno.ECONNRESET, "closed by the broker"))
                 elif r < 0:
-                    return self.fail(wire_error(r))
+                    return self._fail_by_number(r)
                 self.watch(session.unsent())
                 if r == _WAIT:
                     yield core._io_queue.queue_read(stream)
@@ -183,13 +179,16 @@ class Connection:
     # Sees to it that what is not written is, after what the session answered
     def watch(self, r):
         if r < 0:
-            self.fail(wire_error(r))
+            self._fail_by_number(r)
         elif r != _WRITTEN:
             if not self._writing and self.stream is not None:
                 self._writing = True
                 self.start(self._write(r))
         elif self._writing:  # An answer of the peer's has let it go
             self._client._pulse()
+
+    def write_rest(self):
+        self.watch(_NOT_WRITABLE)
 
     async def _write(self, r):
         client = self._client

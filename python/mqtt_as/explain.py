@@ -5,8 +5,11 @@ import os
 import sys
 
 
-# The exception for a native module that cannot be loaded
+# The exception where the client cannot be imported, most often for its native
+# module
 def import_error(e):
+    if "_mqtt_as" in sys.modules and not isinstance(e, MemoryError):
+        return e
     mpy = getattr(sys.implementation, "_mpy", 0)
     version = sys.implementation.version
     now = "this is MicroPython %d.%d" % version[:2]
@@ -39,7 +42,7 @@ def _memory():
             break
         except OSError:
             pass
-    need = size + 8192  # The Python files, about
+    need = size + 20_000  # The Python files, about
     if need > free:
         what = "%d bytes are missing" % (need - free)
     else:
@@ -53,6 +56,8 @@ def _memory():
 # An attempt to connect failed: OSError with the same number, in words
 def connect_error(e, server, port):
     number = e.errno
+    if "addrinfo" in str(number):  # The unix port has no number for it
+        number = -2
     tls = isinstance(number, int) and number < -1000
     if not isinstance(number, int) or len(e.args) > 1 and not tls and number != -2:
         return e  # It has words

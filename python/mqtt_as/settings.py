@@ -7,7 +7,7 @@ import mqtt_as
 from _mqtt_as import Session
 from micropython import const
 
-from .client import eliza, ignore
+from .requests import eliza, ignore
 from .link import unique_id
 
 _MAX_PACKET = const(0x0FFFFFFF)
