@@ -167,6 +167,71 @@ def test_contents(built):
     assert sums == {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in files.items()}
 
 
+def test_sums(built):
+    """Of all that is handed out."""
+    r = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=built, capture_output=True, text=True, check=True
+    )
+    files = {p.relative_to(built).as_posix() for p in built.rglob("*") if p.is_file()} - {"SHA256SUMS"}
+    assert {line.removesuffix(": OK") for line in r.stdout.splitlines()} == files
+    before = (built / "SHA256SUMS").read_bytes()
+    dist("--sums", built)
+    assert (built / "SHA256SUMS").read_bytes() == before
+
+
+ROMFS = """
+import gc, sys, vfs
+{mount}
+import asyncio, errno, socket
+from asyncio import core, Event, Lock
+gc.collect()
+before = gc.mem_alloc()
+import mqtt_as
+gc.collect()
+print(mqtt_as.__path__, mqtt_as.MQTTClient.__name__, gc.mem_alloc() - before)
+"""
+
+
+def test_romfs(built, tmp_path):
+    """The image holds what works, and takes less RAM than files do."""
+    image = (built / FOLDER / "mqtt_as.romfs").as_posix()
+    board = old_mip(tmp_path)
+    mount = f"vfs.mount(vfs.VfsRom(open({image!r}, 'rb').read()), '/rom')\nsys.path.append('/rom/lib')"
+    rom = board(ROMFS.format(mount=mount)).split()
+    shutil.copytree(built / FOLDER / "mqtt_as", board.lib / "mqtt_as")
+    shutil.copy(built / FOLDER / "_mqtt_as.mpy", board.lib)
+    files = board(ROMFS.format(mount="")).split()
+    assert rom[:2] == ["/rom/lib/mqtt_as", "MQTTClient"] and files[:2] == [f"{board.lib}/mqtt_as", "MQTTClient"]
+    print(rom, files)
+    assert int(rom[2]) < 0.7 * int(files[2])
+
+
+WRONG = """
+import asyncio
+from mqtt_as import MQTTClient, config
+
+client = MQTTClient(config)
+reveal_type(client.publish)
+asyncio.run(client.publish("t", "m", qos="1"))
+"""
+
+
+def test_stubs_package(built, tmp_path):
+    """Installed where an editor or a type checker looks, it gives types."""
+    (wheel,) = built.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", wheel], check=True)
+    shown = subprocess.run([*pip, "show", "--files", "mqtt-as-native-stubs"], check=True, capture_output=True, text=True).stdout
+    assert f"Version: {VERSION}\n" in shown and " mqtt_as-stubs/__init__.pyi\n" in shown
+    (tmp_path / "program.py").write_text(WRONG)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "program.py"]
+    r = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True)
+    assert "Revealed type is" in r.stdout and 'has incompatible type "str"' in r.stdout, r.stdout + r.stderr
+    assert "Found 1 error in 1 file" in r.stdout, r.stdout
+
+
 def test_headers(built):
     for module in (built / FOLDER).rglob("_mqtt_as.mpy"):
         assert module.read_bytes()[:4] == bytes([ord("M"), 6, TABLE["x64"]["code"] << 2 | 3, 31])
