@@ -52,8 +52,8 @@ sizes: ## bytes of each native module that is built, against its budget
 dist: ## what goes on boards, in dist/VERSION, for ARCHES="..." (all there are); URL=https://... where it will be published
 	@python=$$(tests/venv) && $$python tools/dist $(addprefix --url ,$(URL)) $(ARCHES)
 
-install: ## put the client on the board on USB, or on DEVICE=/dev/ttyACM0
-	@python=$$(tests/venv) && $$python tools/install $(DEVICE)
+install: ## put the client on the board on USB, or on DEVICE=/dev/ttyACM0; PACKAGE=umqtt: umqtt.simple and umqtt.robust
+	@python=$$(tests/venv) && $$python tools/install $(addprefix --package ,$(PACKAGE)) $(DEVICE)
 
 clean: ## remove all that was built or fetched
 	rm -rf build dist target natmod/build

@@ -188,7 +188,7 @@ def verify(sums, target):
             print("%s %d.%d.%d works, in %s" % ((name,) + module.VERSION + (target,)))
 
 
-def install(index=PUBLISHED, target=None):
+def install(index=PUBLISHED, target=None, package="mqtt_as"):
     name = folder()
     target = target or lib()
     if not index:
@@ -198,7 +198,7 @@ def install(index=PUBLISHED, target=None):
         import json
         import mip
 
-        package = json.loads(_get(url + "package.json"))
+        package = json.loads(_get(url + ("package-umqtt.json" if package == "umqtt" else "package.json")))
         names = [file for file, _ in package["urls"]]
         sums = [line.split("  ")[::-1] for line in _get(url + "SHA256SUMS").split("\n") if line]
         sums = [pair for pair in sums if pair[0] in names]
@@ -216,4 +216,4 @@ def install(index=PUBLISHED, target=None):
 
 
 if __name__ == "__main__":
-    install(globals().get("INDEX", PUBLISHED))
+    install(globals().get("INDEX", PUBLISHED), package=globals().get("PACKAGE", "mqtt_as"))

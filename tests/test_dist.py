@@ -224,7 +224,7 @@ def test_stubs_package(built, tmp_path):
     pip = [sys.executable, "-m", "pip", "--python", python]
     subprocess.run([*pip, "install", "--quiet", "--no-index", wheel], check=True)
     shown = subprocess.run([*pip, "show", "--files", "mqtt-as-native-stubs"], check=True, capture_output=True, text=True).stdout
-    assert f"Version: {VERSION}\n" in shown and " mqtt_as-stubs/__init__.pyi\n" in shown
+    assert f"Version: {VERSION}\n" in shown and " mqtt_as-stubs/__init__.pyi\n" in shown and " umqtt-stubs/robust.pyi\n" in shown
     (tmp_path / "program.py").write_text(WRONG)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "program.py"]
     r = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True)
@@ -670,3 +670,60 @@ def test_mpremote_mip(line, built, server, broker):
     )
     assert r.stdout.endswith(f"mqtt_as {VERSION} works, in {board.lib}\n")
     board.round_trip(broker)
+
+
+# --- umqtt: files of its own in the same folder
+
+UMQTT_ROUND_TRIP = """
+from umqtt import robust, simple
+c = simple.MQTTClient("id", {host!r}, {port})
+c.set_callback(print)
+c.connect()
+c.subscribe("a", 2)
+c.publish("a", "hello", qos=2)
+c.wait_msg()
+c.disconnect()
+print("done", "_mqtt_as" in sys.modules)
+"""
+
+
+def umqtt_names(suffix):
+    return sorted(["_umqtt.mpy", *(f"umqtt/{p.stem}{suffix}" for p in (ROOT / "python" / "umqtt").glob("*.py"))])
+
+
+def umqtt_round_trip(board, broker, other=False):
+    out = board("import sys\n" + UMQTT_ROUND_TRIP.format(host=broker.host, port=broker.port))
+    assert out == f"b'a' b'hello'\ndone {other}\n", out
+    assert "rotocol error" not in broker.log
+
+
+@pytest.mark.parametrize("package, suffix", [("package-umqtt.json", ".mpy"), ("package-umqtt-py.json", ".py")])
+def test_umqtt_by_mip(board, server, handed_out, broker, package, suffix):
+    dist("--out", handed_out.parent, "--url", server.url, "x64")
+    board(f"import mip; mip.install('{server.url}/{VERSION}/{FOLDER}/{package}')")
+    assert board.files() == umqtt_names(suffix)
+    umqtt_round_trip(board, broker)
+
+
+def test_umqtt_beside_mqtt_as(board, server, broker):
+    """Then both use the native module of the latter."""
+    for package in "mqtt_as", "umqtt":
+        on_board(board, f"import install; install.install('{server.url}/{VERSION}/', package={package!r})")
+    assert board.files() == sorted(names(".mpy") + umqtt_names(".mpy"))
+    umqtt_round_trip(board, broker, other=True)
+    board.round_trip(broker)
+
+
+def test_umqtt_put_on_a_board(line, built, broker):
+    board, device = line
+    r = put(device, "--dist", built, "--package", "umqtt")
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert board.files() == umqtt_names(".mpy")
+    umqtt_round_trip(board, broker)
+
+
+def test_umqtt_beside_an_older_one(board, server):
+    (board.folder / "umqtt").mkdir()
+    (board.folder / "umqtt" / "simple.py").write_text("")
+    message = fails(board, f"import install; install.install('{server.url}/{VERSION}', package='umqtt')")
+    assert message.startswith("umqtt is installed in") and message.endswith(f"remove {board.folder}/umqtt\n"), message

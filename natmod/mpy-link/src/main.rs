@@ -3,6 +3,7 @@
 use lexopt::prelude::*;
 use mpy_link::{Architecture, Error, Input, Sizes, link};
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -145,13 +146,11 @@ fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
         let s = Sizes::read(&path.display().to_string(), &read(path)?)?;
         let arch = Architecture::numbered(s.code)?
             .ok_or_else(|| format!("{}: unknown architecture {}", path.display(), s.code))?;
-        let (name, budget) = if path
-            .parent()
-            .is_some_and(|folder| folder.ends_with("3.1.1"))
-        {
-            (format!("{} 3.1.1", arch.name), &arch.budget_3_1_1)
-        } else {
-            (arch.name.to_string(), &arch.budget)
+        let folder = path.parent().and_then(Path::file_name);
+        let (name, budget) = match folder.and_then(OsStr::to_str) {
+            Some("3.1.1") => (format!("{} 3.1.1", arch.name), &arch.budget_3_1_1),
+            Some("umqtt") => (format!("{} umqtt", arch.name), &arch.budget_umqtt),
+            _ => (arch.name.to_string(), &arch.budget),
         };
         println!(
             "{:15} {:7} {:7} {:7} {:7} {:>7}",

@@ -26,6 +26,8 @@ pub struct Architecture {
     pub budget: Option<Budget>,
     /// Of the module for MQTT 3.1.1 only.
     pub budget_3_1_1: Option<Budget>,
+    /// Of the module for umqtt alone.
+    pub budget_umqtt: Option<Budget>,
 }
 
 /// Upper limits in bytes of a module.
