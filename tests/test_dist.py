@@ -224,7 +224,8 @@ def test_stubs_package(built, tmp_path):
     pip = [sys.executable, "-m", "pip", "--python", python]
     subprocess.run([*pip, "install", "--quiet", "--no-index", wheel], check=True)
     shown = subprocess.run([*pip, "show", "--files", "mqtt-as-native-stubs"], check=True, capture_output=True, text=True).stdout
-    assert f"Version: {VERSION}\n" in shown and " mqtt_as-stubs/__init__.pyi\n" in shown and " umqtt-stubs/robust.pyi\n" in shown
+    assert f"Version: {VERSION}\n" in shown
+    assert " mqtt_as-stubs/__init__.pyi\n" in shown and " umqtt-stubs/robust.pyi\n" in shown
     (tmp_path / "program.py").write_text(WRONG)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "program.py"]
     r = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True)
