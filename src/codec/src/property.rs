@@ -51,7 +51,7 @@ pub enum Kind {
     Varint,
     /// A UTF-8 encoded string
     Str,
-    /// A UTF-8 encoded string without wildcards
+    /// A topic name: a UTF-8 encoded string without wildcards, of one character at least
     Topic,
     /// Binary data
     Bin,
@@ -209,7 +209,7 @@ fn check_value(kind: Kind, value: Value<'_>) -> Result<(), Error> {
         Value::U32(value) => value != 0 || kind == Kind::U32,
         Value::Varint(value) => value != 0,
         Value::Bin(_) => true,
-        Value::Str(name) if kind == Kind::Topic => return topic::check_wildcard_free(name),
+        Value::Str(name) if kind == Kind::Topic => return topic::check_topic_name(name),
         Value::Str(text) => return string::check(text),
         Value::Pair(name, value) => {
             string::check(name)?;

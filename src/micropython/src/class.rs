@@ -8,9 +8,9 @@ mod rom;
 use crate::function::signature;
 use crate::gc::allocate;
 use crate::table::table;
-use crate::{Argument, Exception, Obj};
+use crate::{Exception, Obj, Vm};
+use core::marker::PhantomData;
 use core::mem::needs_drop;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 #[cfg(not(feature = "firmware"))]
 pub use heap::{ClassTable, make_type};
@@ -34,79 +34,64 @@ struct Object<T> {
     value: T,
 }
 
-/// A Python object that holds a `T`: the `self` of a method. One machine word, to be copied freely.
+/// The `self` of a method: a Python object that holds a `T`.
 ///
-/// Like an [`Obj`] it keeps the object alive while it is on the stack or in a block on the Python heap.
+/// There is one in each call from Python. It can be lent to another function ([`lend`](Self::lend)), not copied, and it is
+/// the only way to the value; so a reference that [`get_mut`](Self::get_mut) gives is the only one, and no Python code,
+/// which could call another method of the object, runs while it is in use.
 ///
-/// # Re-entrance
-/// Several `Native` can be of the same object, so each access is to be short: a field is read or written, or a function
-/// called that stays in Rust. A call that can run Python code can come back and change the value through a `Native` of
-/// its own. So do not hold a reference into the value across such a call; where that cannot be avoided (a buffer that is
-/// read into from a [`Stream`](crate::Stream)), keep a mark in the value by which the other methods refuse to work.
-pub struct Native<T>(NonNull<Object<T>>);
+/// The object stays alive while the method runs.
+pub struct Native<'a, T>(NonNull<Object<T>>, PhantomData<&'a mut T>);
 
-impl<T> Clone for Native<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Native<T> {}
-
-impl<T: Class> Native<T> {
-    /// The native object behind a Python object, or `TypeError` if it is not of this class.
-    pub fn get(object: Obj) -> Result<Self, Exception> {
-        if T::TABLE.made(object) {
-            Ok(Self::assume(object))
-        } else {
-            Err(OTHER_CLASS)
-        }
-    }
-
-    /// The native object behind a Python object that is known to be of this class.
+impl<T: Class> Native<'_, T> {
+    /// # Safety
+    /// The object is of this class, and there is no other `Native` of it in this call from Python.
     #[inline(always)]
-    fn assume(object: Obj) -> Self {
+    pub(crate) unsafe fn assume(object: Obj) -> Self {
         // SAFETY: the object has a type, so it is not null.
-        Self(unsafe { NonNull::new_unchecked(object.as_ptr()) })
-    }
-
-    /// A new object of the class, whose type object is `class`.
-    ///
-    /// # Raises
-    /// `MemoryError`, and what `value` raises.
-    #[inline(always)]
-    fn new(class: *const sys::mp_obj_type_t, value: impl FnOnce() -> T) -> Self {
-        const {
-            assert!(
-                !needs_drop::<T>(),
-                "destructors do not run on the Python heap"
-            )
-        };
-        // First the value: to be built up in place it must not raise any more.
-        let value = value();
-        let native = allocate::<Object<T>>();
-        // SAFETY: the block is large enough, aligned and ours.
-        unsafe {
-            native.write(Object {
-                base: sys::mp_obj_base_t { type_: class },
-                value,
-            })
-        };
-        Self(native)
-    }
-
-    /// The Python object.
-    pub fn obj(self) -> Obj {
-        Obj::from_raw(self.0.as_ptr().cast())
+        Self(
+            unsafe { NonNull::new_unchecked(object.as_ptr()) },
+            PhantomData,
+        )
     }
 }
 
-impl<T: Class> Argument for Native<T> {
+impl<T> Native<'_, T> {
+    /// The value, for reading.
     #[inline(always)]
-    fn accept(object: Obj) -> Self {
-        accept(object, T::TABLE);
-        Self::assume(object)
+    pub fn get<'v>(&'v self, _: &'v Vm) -> &'v T {
+        // SAFETY: the object holds a T. Others reach it by calls from Python only, which do not happen while the virtual
+        // machine is borrowed, and this call has no second way to it.
+        unsafe { &(*self.0.as_ptr()).value }
     }
+
+    /// The value.
+    #[inline(always)]
+    pub fn get_mut<'v>(&'v mut self, _: &'v Vm) -> &'v mut T {
+        // SAFETY: as for reading, and this way is borrowed mutably.
+        unsafe { &mut (*self.0.as_ptr()).value }
+    }
+
+    /// The same, for another function to use.
+    #[inline(always)]
+    pub fn lend(&mut self) -> Native<'_, T> {
+        Native(self.0, PhantomData)
+    }
+}
+
+/// A method's `self`.
+///
+/// # Raises
+/// `TypeError`, if the object is of another class. Only the boundary calls this.
+///
+/// # Safety
+/// There is no other [`Native`] of the object in this call from Python.
+#[doc(hidden)]
+#[inline(always)]
+pub unsafe fn this<'a, T: Class>(object: Obj) -> Native<'a, T> {
+    accept(object, T::TABLE);
+    // SAFETY: it is of the class, the rest is as the caller says.
+    unsafe { Native::assume(object) }
 }
 
 /// # Raises
@@ -114,27 +99,7 @@ impl<T: Class> Argument for Native<T> {
 #[inline(never)]
 fn accept(object: Obj, table: &ClassTable) {
     if !table.made(object) {
-        OTHER_CLASS.raise();
-    }
-}
-
-const OTHER_CLASS: Exception = Exception::Type(c"object of another class");
-
-impl<T> Deref for Native<T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the object holds a T, and accesses do not overlap as long as the rule on re-entrance is kept.
-        unsafe { &(*self.0.as_ptr()).value }
-    }
-}
-
-impl<T> DerefMut for Native<T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
-        unsafe { &mut (*self.0.as_ptr()).value }
+        Exception::Type(c"object of another class").raise();
     }
 }
 
@@ -152,38 +117,31 @@ pub unsafe fn make_new<T: Class, const MIN: usize, const MAX: usize>(
     n: usize,
     n_kw: usize,
     arguments: *const sys::mp_obj_t,
-    new: impl FnOnce(&[Obj]) -> T,
+    new: impl FnOnce(&mut Vm, &[Obj]) -> T,
 ) -> sys::mp_obj_t {
-    // SAFETY: any numbers will do; after the check the number of arguments is in range.
-    let arguments = unsafe {
-        table!(arg_check_num_sig(n, n_kw, const { signature(MIN, MAX) }));
-        crate::function::arguments::<MIN, MAX>(n, arguments)
+    const {
+        assert!(
+            !needs_drop::<T>(),
+            "destructors do not run on the Python heap"
+        )
     };
-    Native::new(class, || new(arguments)).obj().raw()
-}
-
-/// What `class!` makes of an `iternext`.
-///
-/// # Raises
-/// What the function returns.
-#[doc(hidden)]
-#[inline(always)]
-pub fn iternext<T: Class>(
-    this: sys::mp_obj_t,
-    next: impl FnOnce(Native<T>) -> Result<Option<Obj>, Exception>,
-) -> sys::mp_obj_t {
-    match next(Native::accept(Obj::from_raw(this))) {
-        Ok(Some(item)) => item.raw(),
-        // MP_OBJ_STOP_ITERATION
-        Ok(None) => core::ptr::null_mut(),
-        Err(exception) => exception.raise(),
-    }
-}
-
-impl<T: Class> From<Native<T>> for Obj {
-    fn from(native: Native<T>) -> Obj {
-        native.obj()
-    }
+    // SAFETY: any numbers will do; after the check the number of arguments is in range. Python calls.
+    let (arguments, mut vm) = unsafe {
+        table!(arg_check_num_sig(n, n_kw, const { signature(MIN, MAX) }));
+        let arguments = crate::function::arguments::<MIN, MAX>(n, arguments);
+        (arguments, Vm::new())
+    };
+    // First the value: to be built up in place it must not raise any more.
+    let value = new(&mut vm, arguments);
+    let object = allocate::<Object<T>>();
+    // SAFETY: the block is large enough, aligned and ours.
+    unsafe {
+        object.write(Object {
+            base: sys::mp_obj_base_t { type_: class },
+            value,
+        })
+    };
+    object.as_ptr().cast()
 }
 
 /// Makes a Rust type the value of a Python class of the same name.
@@ -193,18 +151,16 @@ impl<T: Class> From<Native<T>> for Obj {
 ///
 /// class! {
 ///     Counter {
-///         new(0..=1) = Counter::new;          // fn new(arguments: &[Obj]) -> Counter
-///         iternext = Counter::next;           // fn next(this: Native<Counter>) -> Result<Option<Obj>, Exception>
+///         new(0..=1) = Counter::new;          // fn new(vm: &mut Vm, arguments: &[Obj]) -> Counter
 ///         methods {
-///             add(self, n) = Counter::add;    // fn add(this: Native<Counter>, n: Obj) -> Result<Obj, Exception>
+///             add(self, n) = Counter::add;    // fn add(vm: &mut Vm, this: Native<Counter>, n: Obj) -> Obj
 ///             reset(self, 0..=2) = Counter::reset;
 ///         }
 ///     }
 /// }
 /// ```
-/// The constructor takes positional arguments, as many as the range says; `iternext` may be left out. The forms of the
-/// methods are those of [`function!`](crate::function!). A class with `iternext` can be iterated and awaited: `None`
-/// from it ends the iteration, or completes the `await` with the value `None`, and allocates nothing.
+/// The constructor takes positional arguments, as many as the range says. The forms of the methods are those of
+/// [`function!`](crate::function!).
 ///
 /// With the feature `firmware` of the crate that uses it the methods and the constructor are symbols,
 /// `CRATE_CLASS_METHOD_obj` and `CRATE_CLASS_make_new`, and so is the type object `CRATE_CLASS_type`, for C to define.
@@ -215,7 +171,6 @@ macro_rules! class {
     (
         $class:ident {
             new($min:literal ..= $max:literal) = $new:expr;
-            $(iternext = $iternext:expr;)?
             methods { $($method:ident $arguments:tt = $rust:expr);* $(;)? }
         }
     ) => {
@@ -238,30 +193,20 @@ macro_rules! class {
                 }
                 $crate::names!(METHODS concat!(stringify!($class), "_"); $($method $arguments = $rust);*);
                 #[cfg(not(feature = "firmware"))]
-                static TABLE: $crate::ClassTable = $crate::ClassTable::new(
-                    $crate::qstr_symbol!($class),
-                    make_new,
-                    $crate::class!(@iternext $class $($iternext)?),
-                    METHODS,
-                );
+                // SAFETY: the symbol is that of a name, and the constructor that of the class.
+                static TABLE: $crate::ClassTable =
+                    unsafe { $crate::ClassTable::new($crate::qstr_symbol!($class), make_new, METHODS) };
                 #[cfg(feature = "firmware")]
                 static TABLE: $crate::ClassTable = {
-                    $(compile_error!(concat!("no class of a firmware can have iternext = ", stringify!($iternext)));)?
                     unsafe extern "C" {
                         #[link_name = concat!(env!("CARGO_CRATE_NAME"), "_", stringify!($class), "_type")]
                         static CLASS: sys::mp_obj_type_t;
                     }
-                    $crate::ClassTable::new(&raw const CLASS)
+                    // SAFETY: the symbol is that of the class's type object.
+                    unsafe { $crate::ClassTable::new(&raw const CLASS) }
                 };
                 &TABLE
             };
         }
     };
-    (@iternext $class:ident) => { None };
-    (@iternext $class:ident $iternext:expr) => {{
-        unsafe extern "C" fn iternext(this: sys::mp_obj_t) -> sys::mp_obj_t {
-            $crate::internal::iternext::<$class>(this, $iternext)
-        }
-        Some(iternext)
-    }};
 }

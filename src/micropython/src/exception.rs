@@ -5,6 +5,7 @@ use crate::table::table;
 use crate::{Obj, Qstr, qstr_symbol};
 use core::ffi::{CStr, c_void};
 use core::ptr;
+use micropython_sys as sys;
 
 /// An exception that is to be raised when control returns to Python.
 ///
@@ -13,7 +14,7 @@ use core::ptr;
 #[derive(Clone, Copy)]
 pub struct Exception {
     kind: Kind,
-    /// A message, an error number or an object, as the kind says. No union, since the compiler returns that in memory.
+    /// A message or an error number, as the kind says. No union, since the compiler returns that in memory.
     argument: *const c_void,
 }
 
@@ -27,7 +28,6 @@ enum Kind {
     Runtime,
     Memory,
     Os,
-    Object,
 }
 
 /// Named like the variants of an `enum`, which this is to its users.
@@ -68,14 +68,6 @@ impl Exception {
         }
     }
 
-    /// An exception object, or an exception class to make one of without arguments.
-    pub const fn Object(exception: Obj) -> Self {
-        Self {
-            kind: Kind::Object,
-            argument: exception.raw(),
-        }
-    }
-
     /// Raises the exception: control passes to the nearest handler in Python.
     ///
     /// No destructor runs on the way, so the callers up to the boundary hold nothing that needs `Drop`. Functions that
@@ -106,8 +98,8 @@ impl<T> OrRaise<T> for Result<T, Exception> {
     }
 }
 
-/// The names of the exception types, one for each [`Kind`] but `Object`.
-struct Names([*const Symbol; Kind::Object as usize]);
+/// The names of the exception types, one for each [`Kind`].
+struct Names([*const Symbol; Kind::Os as usize + 1]);
 
 // SAFETY: the names are never changed.
 unsafe impl Sync for Names {}
@@ -124,22 +116,50 @@ static NAMES: Names = Names([
 #[cold]
 #[inline(never)]
 fn raise(kind: Kind, argument: *const c_void) -> ! {
-    let Some(&name) = NAMES.0.get(kind as usize) else {
-        raise_object(Obj::from_raw(argument.cast_mut()))
-    };
-    // SAFETY: it is the symbol of a name.
-    let class = Obj::global(unsafe { Qstr::at(name) });
-    if let Kind::Os = kind {
-        raise_object(class.call(&[Obj::int(argument.addr() as isize)]))
+    // SAFETY: there is a name for each kind, and it is the symbol of a name. The class is one that the runtime itself
+    // makes exceptions of, whose constructor runs no Python code; a message is static and ends with a zero byte.
+    unsafe {
+        let name = Qstr::at(*NAMES.0.get_unchecked(kind as usize));
+        let mut class = Obj::builtin(name).as_ptr();
+        // `builtins.ValueError = something` is possible.
+        if !is_native_exception(class) {
+            class = sys::mp_fun_table.type_Exception.cast_mut();
+        }
+        if let Kind::Os = kind {
+            let number = Obj::int(argument.addr() as isize);
+            let object = table!(call_function_n_kw(
+                class.cast(),
+                1,
+                (&raw const number).cast()
+            ));
+            table!(raise(object));
+        }
+        table!(raise_msg(class, argument.cast()))
     }
-    // SAFETY: the global of that name is an exception type, and the other kinds are only ever made with a message that
-    // is static and ends with a zero byte.
-    unsafe { table!(raise_msg(class.as_ptr(), argument.cast())) }
 }
 
-fn raise_object(exception: Obj) -> ! {
-    // SAFETY: the runtime turns what is no exception into a TypeError.
-    unsafe { table!(raise(exception.raw())) };
-    // Only None is not raised.
-    Exception::Type(c"exceptions must derive from BaseException").raise()
+/// # Safety
+/// It is an object.
+unsafe fn is_native_exception(class: *const sys::mp_obj_type_t) -> bool {
+    // SAFETY: what is of the type `type` is a type, and one whose objects are made like those of `Exception` itself is one
+    // of the runtime's.
+    unsafe {
+        let object = Obj::from_raw(class.cast_mut().cast());
+        object.type_ptr() == sys::mp_fun_table.type_type
+            && make_new(class) == make_new(sys::mp_fun_table.type_Exception)
+    }
+}
+
+/// # Safety
+/// It is a type.
+unsafe fn make_new(class: *const sys::mp_obj_type_t) -> *const c_void {
+    // SAFETY: a type has as many slots as the highest index in it says, counted from one.
+    unsafe {
+        match usize::from((*class).slot_index_make_new) {
+            0 => ptr::null(),
+            i => *(&raw const (*class).slots)
+                .cast::<*const c_void>()
+                .add(i - 1),
+        }
+    }
 }

@@ -15,30 +15,16 @@ unsafe impl<T> Sync for Function<T> {}
 
 impl<T> Function<T> {
     #[doc(hidden)]
-    pub const fn new(object: T) -> Self {
+    /// # Safety
+    /// It is the object of a function, whose code is what the macro [`function!`](crate::function!) makes.
+    pub const unsafe fn new(object: T) -> Self {
         Self(object)
     }
 
     /// The function as a Python object.
     pub fn obj(&'static self) -> Obj {
-        Obj::from_raw((&raw const self.0).cast_mut().cast())
-    }
-}
-
-/// What an argument of a function can be: an [`Obj`], or a [`Native<T>`](crate::Native), which stands for the objects
-/// of one class.
-pub trait Argument {
-    /// The argument as that type.
-    ///
-    /// # Raises
-    /// `TypeError`, if it is of another. Only the boundary calls this.
-    fn accept(object: Obj) -> Self;
-}
-
-impl Argument for Obj {
-    #[inline(always)]
-    fn accept(object: Obj) -> Self {
-        object
+        // SAFETY: it is a function object.
+        unsafe { Obj::from_raw((&raw const self.0).cast_mut().cast()) }
     }
 }
 
@@ -109,13 +95,13 @@ pub const fn signature(min: usize, max: usize) -> u32 {
 /// The form of the arguments tells how the Rust function is called; the runtime checks their number.
 ///
 /// ```ignore
-/// function!(NOW() = now);            // fn now() -> Result<Obj, Exception>
-/// function!(FEED(data) = feed);      // fn feed(data: Obj) -> Result<Obj, Exception>; up to three names
-/// function!(SEND(1..=4) = send);     // fn send(arguments: &[Obj]) -> Result<Obj, Exception>
-/// function!(NEXT(self) = next);      // fn next(this: Native<T>) -> Result<Obj, Exception>; up to two more names
-/// function!(READ(self, 0..=2) = read); // fn read(this: Native<T>, arguments: &[Obj]) -> Result<Obj, Exception>
+/// function!(NOW() = now);            // fn now(vm: &mut Vm) -> Obj
+/// function!(FEED(data) = feed);      // fn feed(vm: &mut Vm, data: Obj) -> Obj; up to three names
+/// function!(SEND(1..=4) = send);     // fn send(vm: &mut Vm, arguments: &[Obj]) -> Obj
+/// function!(NEXT(self) = next);      // fn next(vm: &mut Vm, this: Native<T>) -> Obj; up to two more names
+/// function!(READ(self, 0..=2) = read); // fn read(vm: &mut Vm, this: Native<T>, arguments: &[Obj]) -> Obj
 /// ```
-/// A named argument is of any type that is an [`Argument`].
+/// The result may be a `Result<Obj, Exception>` too, whose exception is raised.
 #[macro_export]
 macro_rules! function {
     ($name:ident $arguments:tt = $function:expr) => {
@@ -126,34 +112,43 @@ macro_rules! function {
     (@object (self, $min:literal ..= $max:literal)) => { $crate::internal::sys::mp_obj_fun_builtin_var_t };
     (@object $arguments:tt) => { $crate::internal::sys::mp_obj_fun_builtin_fixed_t };
     (@new $name:ident () $function:expr) => {
-        $crate::function!(@fixed $name mp_type_fun_builtin_0 _0 () $function)
+        $crate::function!(@fixed $name mp_type_fun_builtin_0 _0 () () $function)
     };
     (@new $name:ident ($min:literal ..= $max:literal) $function:expr) => {
-        $crate::function!(@var $name $min, $max; n, arguments; {
+        $crate::function!(@var $name $min, $max; vm, n, arguments; {
             // SAFETY: the runtime passes that many arguments.
-            $function(unsafe { $crate::internal::arguments::<{ $min }, { $max }>(n, arguments) })
+            $function(vm, unsafe { $crate::internal::arguments::<{ $min }, { $max }>(n, arguments) })
         })
     };
     (@new $name:ident (self, $min:literal ..= $max:literal) $function:expr) => {
-        $crate::function!(@var $name $min + 1, $max + 1; n, arguments; {
-            // SAFETY: the runtime passes that many arguments, which is one at least.
+        $crate::function!(@var $name $min + 1, $max + 1; vm, n, arguments; {
+            // SAFETY: the runtime passes that many arguments, which is one at least. No second `this` is made.
             let (this, arguments) = unsafe {
                 let arguments = $crate::internal::arguments::<{ $min + 1 }, { $max + 1 }>(n, arguments);
-                (arguments.get_unchecked(0), arguments.get_unchecked(1..))
+                ($crate::internal::this(*arguments.get_unchecked(0)), arguments.get_unchecked(1..))
             };
-            $function($crate::Argument::accept(*this), arguments)
+            $function(vm, this, arguments)
         })
     };
-    (@new $name:ident ($a:tt) $function:expr) => {
-        $crate::function!(@fixed $name mp_type_fun_builtin_1 _1 (a) $function)
+    (@new $name:ident (self) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_1 _1 (this) () $function)
     };
-    (@new $name:ident ($a:tt, $b:tt) $function:expr) => {
-        $crate::function!(@fixed $name mp_type_fun_builtin_2 _2 (a b) $function)
+    (@new $name:ident (self, $b:ident) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_2 _2 (this) ($b) $function)
     };
-    (@new $name:ident ($a:tt, $b:tt, $c:tt) $function:expr) => {
-        $crate::function!(@fixed $name mp_type_fun_builtin_3 _3 (a b c) $function)
+    (@new $name:ident (self, $b:ident, $c:ident) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_3 _3 (this) ($b $c) $function)
     };
-    (@fixed $name:ident $type:ident $arity:ident ($($argument:ident)*) $function:expr) => {{
+    (@new $name:ident ($a:ident) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_1 _1 () ($a) $function)
+    };
+    (@new $name:ident ($a:ident, $b:ident) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_2 _2 () ($a $b) $function)
+    };
+    (@new $name:ident ($a:ident, $b:ident, $c:ident) $function:expr) => {
+        $crate::function!(@fixed $name mp_type_fun_builtin_3 _3 () ($a $b $c) $function)
+    };
+    (@fixed $name:ident $type:ident $arity:ident ($($this:ident)?) ($($argument:ident)*) $function:expr) => {{
         use $crate::internal::sys;
 
         // A type, so that the name is part of the symbol and stays out of the way of functions.
@@ -161,18 +156,27 @@ macro_rules! function {
         struct $name {}
         #[allow(unsafe_code)]
         impl $name {
-            unsafe extern "C" fn entry($($argument: sys::mp_obj_t),*) -> sys::mp_obj_t {
-                $crate::internal::finish(
-                    $function($($crate::Argument::accept($crate::Obj::from_raw($argument))),*)
-                )
+            unsafe extern "C" fn entry($($this: sys::mp_obj_t,)? $($argument: sys::mp_obj_t),*) -> sys::mp_obj_t {
+                // SAFETY: Python calls, and passes objects. No second `this` is made.
+                unsafe {
+                    let vm = &mut $crate::Vm::new();
+                    $crate::internal::finish($function(
+                        vm,
+                        $($crate::internal::this($crate::Obj::from_raw($this)),)?
+                        $($crate::Obj::from_raw($argument)),*
+                    ))
+                }
             }
         }
-        $crate::Function::new(sys::mp_obj_fun_builtin_fixed_t {
-            base: sys::mp_obj_base_t { type_: &raw const sys::$type },
-            fun: sys::_mp_obj_fun_builtin_fixed_t__bindgen_ty_1 { $arity: Some($name::entry) },
-        })
+        // SAFETY: it is the object of a function with so many arguments.
+        unsafe {
+            $crate::Function::new(sys::mp_obj_fun_builtin_fixed_t {
+                base: sys::mp_obj_base_t { type_: &raw const sys::$type },
+                fun: sys::_mp_obj_fun_builtin_fixed_t__bindgen_ty_1 { $arity: Some($name::entry) },
+            })
+        }
     }};
-    (@var $name:ident $min:expr, $max:expr; $n:ident, $arguments:ident; $body:block) => {{
+    (@var $name:ident $min:expr, $max:expr; $vm:ident, $n:ident, $arguments:ident; $body:block) => {{
         use $crate::internal::sys;
 
         #[allow(non_camel_case_types)]
@@ -180,13 +184,18 @@ macro_rules! function {
         #[allow(unsafe_code)]
         impl $name {
             unsafe extern "C" fn entry($n: usize, $arguments: *const sys::mp_obj_t) -> sys::mp_obj_t {
+                // SAFETY: Python calls.
+                let $vm = &mut unsafe { $crate::Vm::new() };
                 $crate::internal::finish($body)
             }
         }
-        $crate::Function::new(sys::mp_obj_fun_builtin_var_t {
-            base: sys::mp_obj_base_t { type_: &raw const sys::mp_type_fun_builtin_var },
-            sig: $crate::internal::signature($min, $max),
-            fun: sys::_mp_obj_fun_builtin_var_t__bindgen_ty_1 { var: Some($name::entry) },
-        })
+        // SAFETY: it is the object of a function that the runtime passes so many arguments.
+        unsafe {
+            $crate::Function::new(sys::mp_obj_fun_builtin_var_t {
+                base: sys::mp_obj_base_t { type_: &raw const sys::mp_type_fun_builtin_var },
+                sig: $crate::internal::signature($min, $max),
+                fun: sys::_mp_obj_fun_builtin_var_t__bindgen_ty_1 { var: Some($name::entry) },
+            })
+        }
     }};
 }

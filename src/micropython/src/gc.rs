@@ -301,6 +301,17 @@ impl<T: Copy> GcVec<T> {
         values: PhantomData,
     };
 
+    /// That many values, all the same.
+    pub fn filled(n: usize, value: T) -> Result<Self, NoMemory> {
+        let mut all = Self::EMPTY;
+        let len = n.checked_mul(size_of::<T>()).ok_or(NoMemory)?;
+        all.items.bytes.resize(len, 0..0)?;
+        for _ in 0..n {
+            all.push(value);
+        }
+        Ok(all)
+    }
+
     /// Sees to it that one more finds room. On an error nothing has changed.
     pub fn reserve(&mut self) -> Result<(), NoMemory> {
         self.items.reserve(size_of::<T>())

@@ -1,7 +1,7 @@
 //! Iteration over Python objects.
 
-use crate::Obj;
 use crate::table::table;
+use crate::{Obj, Vm};
 use core::mem::MaybeUninit;
 use micropython_sys as sys;
 
@@ -11,7 +11,7 @@ use micropython_sys as sys;
 pub struct Iter(sys::mp_obj_iter_buf_t);
 
 impl Iter {
-    pub(crate) fn new(items: Obj) -> Self {
+    pub(crate) fn new(_: &mut Vm, items: Obj) -> Self {
         let mut state = MaybeUninit::zeroed();
         // SAFETY: any object will do, and the state is large enough for every iterator that is not on the heap.
         unsafe { table!(getiter(items.raw(), state.as_mut_ptr())) };
@@ -21,20 +21,17 @@ impl Iter {
     }
 }
 
-impl Iterator for Iter {
-    type Item = Obj;
-
+impl Iter {
     /// The next item.
     ///
     /// # Raises
     /// What the iterator raises, if it is one in Python. Runs Python code in that case.
-    fn next(&mut self) -> Option<Obj> {
-        // SAFETY: getiter has filled in the state.
-        let item = unsafe { table!(iternext(&raw mut self.0)) };
-        if item.is_null() {
-            None
-        } else {
-            Some(Obj::from_raw(item))
+    #[allow(clippy::should_implement_trait, reason = "it takes the token")]
+    pub fn next(&mut self, _: &mut Vm) -> Option<Obj> {
+        // SAFETY: getiter has filled in the state. The runtime gives an object, or null.
+        unsafe {
+            let item = table!(iternext(&raw mut self.0));
+            (!item.is_null()).then(|| Obj::from_raw(item))
         }
     }
 }

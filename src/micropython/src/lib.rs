@@ -8,10 +8,10 @@
 //! and constructors are symbols for them. `ports/` has that C code.
 //!
 //! ```ignore
-//! use micropython::{Exception, Obj, buffer, module};
+//! use micropython::{Exception, Obj, Vm, buffer, module};
 //!
-//! fn checksum(data: Obj) -> Result<Obj, Exception> {
-//!     Ok(Obj::int(buffer(data)?.iter().map(|&b| b as isize).sum()))
+//! fn checksum(vm: &mut Vm, data: Obj) -> Result<Obj, Exception> {
+//!     Ok(Obj::int(buffer(vm, data)?.iter().map(|&b| b as isize).sum()))
 //! }
 //!
 //! module! {
@@ -27,8 +27,8 @@
 //! [`class!`] and [`module!`] generate raises, or raises itself ([`OrRaise`]). There is no way to catch an exception.
 //! State that must be consistent is therefore changed after the last call that can raise, not before.
 //!
-//! **Re-entrance.** A call that can run Python code can come back to the same Rust object before it returns. What was
-//! read from an object before such a call may have changed after it: see [`Native`], [`Buffer`] and [`Stream`].
+//! **Re-entrance.** A call that can run Python code can come back to the same Rust object before it returns, and change
+//! or free what was borrowed from Python. So it takes the token [`Vm`] mutably, which all that is borrowed borrows.
 //!
 //! **Garbage collection.** The collector is conservative. It scans the stack, the Python heap and little else, and
 //! keeps a block alive only for a pointer to its first byte. So pointers to the heap live in objects on the heap (the
@@ -42,6 +42,7 @@
 
 mod buffer;
 mod class;
+mod dict;
 mod exception;
 mod function;
 mod gc;
@@ -54,11 +55,13 @@ mod obj;
 mod qstr;
 mod stream;
 mod table;
+mod vm;
 
-pub use buffer::{Buffer, BufferMut, buffer, buffer_mut, bytes_of};
+pub use buffer::{buffer, bytes_of};
 pub use class::{Class, ClassTable, Native};
+pub use dict::{Dict, Key};
 pub use exception::{Exception, OrRaise};
-pub use function::{Argument, Function, Outcome};
+pub use function::{Function, Outcome};
 pub use gc::{GcBox, GcBytes, GcVec, Loan, NoMemory};
 pub use iter::Iter;
 pub use memoryview::MemoryView;
@@ -67,11 +70,12 @@ pub use module::{Entry, Names};
 pub use obj::Obj;
 pub use qstr::Qstr;
 pub use stream::{Stream, errno};
+pub use vm::Vm;
 
 /// What the macros expand to. No part of the API.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::class::{iternext, make_new};
+    pub use crate::class::{make_new, this};
     pub use crate::function::{arguments, finish, signature};
     #[cfg(not(feature = "firmware"))]
     pub use crate::module::init;

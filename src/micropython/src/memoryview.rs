@@ -16,10 +16,15 @@ impl MemoryView {
     /// A view of nothing, for reading only.
     ///
     /// # Raises
-    /// `MemoryError`, and `NameError` where the port has no `memoryview`.
+    /// `MemoryError`, and `NameError` where the port has no `memoryview`, or `RuntimeError` where another took its name.
     #[allow(clippy::new_without_default, reason = "it allocates and raises")]
     pub fn new() -> Self {
-        let class = Obj::global(qstr!(memoryview));
+        let name = qstr!(memoryview);
+        let class = Obj::builtin(name);
+        // `builtins.memoryview = something` is possible. A class in Python is no type to make an object of by hand.
+        if !class.is_native_type(name) {
+            Exception::Runtime(c"memoryview is not the builtin type").raise()
+        }
         let view = allocate::<sys::mp_obj_array_t>();
         // SAFETY: the block is large enough and aligned, and every field is written.
         unsafe {
@@ -60,7 +65,8 @@ impl MemoryView {
 
     /// The Python object.
     pub fn obj(&self) -> Obj {
-        Obj::from_raw(self.0.as_ptr().cast())
+        // SAFETY: it is an object, a memoryview.
+        unsafe { Obj::from_raw(self.0.as_ptr().cast()) }
     }
 }
 

@@ -60,11 +60,13 @@ macro_rules! module {
 macro_rules! names {
     ($table:ident $prefix:expr; $($function:ident $arguments:tt = $rust:expr);* $(;)?) => {
         #[cfg(not(feature = "firmware"))]
-        static $table: &[$crate::Entry] = &[$($crate::Entry::new($crate::qstr_symbol!($function), {
+        #[allow(unsafe_code)]
+        // SAFETY: the symbols are those of names.
+        static $table: &[$crate::Entry] = &[$(unsafe { $crate::Entry::new($crate::qstr_symbol!($function), {
             static FUNCTION: $crate::Function<$crate::function!(@object $arguments)> =
                 $crate::function!(@new $function $arguments $rust);
             &FUNCTION
-        })),*];
+        }) }),*];
         $(#[cfg(feature = "firmware")]
         const _: () = {
             #[allow(unsafe_code)]

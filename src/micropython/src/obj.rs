@@ -1,7 +1,7 @@
 //! Python objects.
 
 use crate::table::table;
-use crate::{Exception, Iter, Qstr};
+use crate::{Exception, Iter, Qstr, Vm};
 use micropython_sys as sys;
 
 /// Any Python object: one machine word, to be copied freely.
@@ -17,9 +17,11 @@ pub struct Obj(sys::mp_obj_t);
 const SENTINEL: usize = 4;
 
 impl Obj {
+    /// # Safety
+    /// It is an object of the runtime.
     #[doc(hidden)]
     #[inline(always)]
-    pub const fn from_raw(raw: sys::mp_obj_t) -> Self {
+    pub const unsafe fn from_raw(raw: sys::mp_obj_t) -> Self {
         Self(raw)
     }
 
@@ -72,7 +74,7 @@ impl Obj {
     ///
     /// # Raises
     /// What the object's own `__bool__` or `__len__` raises.
-    pub fn is_true(self) -> bool {
+    pub fn is_true(self, _: &mut Vm) -> bool {
         // SAFETY: any object will do.
         unsafe { table!(obj_is_true(self.0)) }
     }
@@ -105,9 +107,9 @@ impl Obj {
     /// The value of an `int` or `bool`, of which the bits beyond a machine word are lost: see [`int_in`](Self::int_in).
     ///
     /// # Raises
-    /// `TypeError`, for any other object.
+    /// `TypeError`, for any other object, and what its own `__int__` raises.
     #[inline(never)]
-    pub fn to_int(self) -> isize {
+    pub fn to_int(self, _: &mut Vm) -> isize {
         // SAFETY: any object will do.
         unsafe { table!(native_from_obj(self.0, sys::MP_NATIVE_TYPE_INT as usize)) as isize }
     }
@@ -116,15 +118,16 @@ impl Obj {
     ///
     /// # Raises
     /// `TypeError`, for any other object, and `out_of_range` for other values, however large.
-    pub fn int_in(self, min: isize, max: isize, out_of_range: Exception) -> isize {
-        let value = self.to_int();
+    pub fn int_in(self, vm: &mut Vm, min: isize, max: isize, out_of_range: Exception) -> isize {
+        let value = self.to_int(vm);
         // Bits may have been lost, so the way back must lead to the same number (or the bool that equals it).
-        let same = |value: Obj| value == self || value.equals(self);
-        if min <= value && value <= max && same(Self::int(value)) {
-            value
-        } else {
-            out_of_range.raise()
+        if min <= value && value <= max {
+            let same = Self::int(value);
+            if same == self || same.equals(vm, self) {
+                return value;
+            }
         }
+        out_of_range.raise()
     }
 
     /// A `bytes` object with a copy of the bytes.
@@ -137,21 +140,15 @@ impl Obj {
         Self(unsafe { table!(obj_new_bytes(bytes.as_ptr(), bytes.len())) })
     }
 
-    /// A `str` object with a copy of the text.
-    ///
-    /// # Raises
-    /// `MemoryError`
-    pub fn str(text: &str) -> Self {
-        // SAFETY: pointer and length are those of a slice, which is UTF-8.
-        Self(unsafe { table!(obj_new_str(text.as_ptr().cast(), text.len())) })
-    }
-
-    /// A `str` object with a copy of the text, which is to be UTF-8: no one checks. It is not one of the interned strings:
+    /// A `str` object with a copy of the text. It is not one of the interned strings:
     /// to look for it there takes many times as long as all else.
     ///
     /// # Raises
     /// `MemoryError`
-    pub fn text(utf8: &[u8]) -> Self {
+    ///
+    /// # Safety
+    /// It is UTF-8.
+    pub unsafe fn text(utf8: &[u8]) -> Self {
         // SAFETY: pointer and length are those of a slice. `bytes` and `str` have one layout, and an object that is new on
         // the heap, as one that is not empty has to be, is not known to anyone yet.
         unsafe {
@@ -202,28 +199,6 @@ impl Obj {
         unsafe { table!(list_append(self.0, item.0)) };
     }
 
-    /// An empty `dict` with room for that many items.
-    ///
-    /// # Raises
-    /// `MemoryError`
-    pub fn dict_new(capacity: usize) -> Self {
-        // SAFETY: any number will do.
-        Self(unsafe { table!(new_dict(capacity)) })
-    }
-
-    /// Stores an item in a `dict`; an error if it is none.
-    ///
-    /// # Raises
-    /// `MemoryError`, `TypeError` if the key cannot be hashed, and what the key's own `__hash__` or `__eq__` raises.
-    pub fn dict_store(self, key: Obj, value: Obj) -> Result<(), Exception> {
-        if !self.is_dict() {
-            return Err(Exception::Type(c"expected a dict"));
-        }
-        // SAFETY: it is a dict.
-        unsafe { table!(dict_store(self.0, key.0, value.0)) };
-        Ok(())
-    }
-
     /// Of a `list` a new one with its items, of a `dict` a new one with such copies of its values; else the object itself.
     ///
     /// # Raises
@@ -246,7 +221,7 @@ impl Obj {
         // and that does not know of the copy.
         unsafe {
             let from = self.as_ptr::<sys::mp_obj_dict_t>();
-            let copy = Self::dict_new((*from).map.alloc);
+            let copy = Self(table!(new_dict((*from).map.alloc)));
             let (from, to) = (
                 &(*from).map,
                 &mut (*copy.as_ptr::<sys::mp_obj_dict_t>()).map,
@@ -267,22 +242,39 @@ impl Obj {
         }
     }
 
+    /// The item of a `list`, or `None` of Rust if it is none or has not so many.
+    pub fn list_item(self, i: usize) -> Option<Self> {
+        // SAFETY: it is a list, and the mark means a load of the item, which there is.
+        (i < self.list_len()).then(|| unsafe {
+            Self(table!(obj_subscr(
+                self.0,
+                Self::uint(i).0,
+                SENTINEL as sys::mp_obj_t
+            )))
+        })
+    }
+
+    /// The number of items of a `list`; 0 if it is none.
+    pub fn list_len(self) -> usize {
+        if self.is_list() { self.count() } else { 0 }
+    }
+
+    /// The number of items of a builtin container.
+    pub(crate) fn count(self) -> usize {
+        // SAFETY: any object will do.
+        unsafe {
+            let len = table!(unary_op(sys::MP_UNARY_OP_LEN, self.0));
+            table!(native_from_obj(len, sys::MP_NATIVE_TYPE_INT as usize))
+        }
+    }
+
     /// The item of a `dict`, `list` or other container: `self[key]`.
     ///
     /// # Raises
     /// `KeyError`, `IndexError`, `TypeError`, and what the object's own `__getitem__` raises.
-    pub fn item(self, key: Obj) -> Self {
+    pub fn item(self, _: &mut Vm, key: Obj) -> Self {
         // SAFETY: any objects will do; the mark means a load.
         Self(unsafe { table!(obj_subscr(self.0, key.0, SENTINEL as sys::mp_obj_t)) })
-    }
-
-    /// Stores an item in a `dict`, `list` or other container: `self[key] = value`.
-    ///
-    /// # Raises
-    /// `MemoryError`, `IndexError`, `TypeError`, and what the object's own `__setitem__` raises.
-    pub fn set_item(self, key: Obj, value: Obj) {
-        // SAFETY: any objects will do.
-        unsafe { table!(obj_subscr(self.0, key.0, value.0)) };
     }
 
     /// The number of items: `len(self)`. [`is_true`](Self::is_true) tells whether there are any.
@@ -290,16 +282,15 @@ impl Obj {
     /// # Raises
     /// `TypeError`, for objects without length, and what the object's own `__len__` raises.
     #[allow(clippy::len_without_is_empty)]
-    pub fn len(self) -> usize {
-        // SAFETY: any object will do.
-        Self(unsafe { table!(unary_op(sys::MP_UNARY_OP_LEN, self.0)) }).to_int() as usize
+    pub fn len(self, _: &mut Vm) -> usize {
+        self.count()
     }
 
     /// `self == other` as Python tells it.
     ///
     /// # Raises
     /// What the object's own `__eq__` raises.
-    pub fn equals(self, other: Obj) -> bool {
+    pub fn equals(self, _: &mut Vm, other: Obj) -> bool {
         // SAFETY: any objects will do.
         Self(unsafe { table!(binary_op(sys::MP_BINARY_OP_EQUAL, self.0, other.0)) })
             == Self::true_()
@@ -309,42 +300,38 @@ impl Obj {
     ///
     /// # Raises
     /// `TypeError`, if the object cannot be iterated; [`Iter::next`] raises what the iterator raises.
-    pub fn iter(self) -> Iter {
-        Iter::new(self)
+    pub fn iter(self, vm: &mut Vm) -> Iter {
+        Iter::new(vm, self)
     }
 
-    /// A global variable of the Python code that called, or else a builtin.
+    /// A builtin, whatever the Python code that called has of that name. `builtins` itself can have been changed.
     ///
     /// # Raises
-    /// `NameError`
-    pub fn global(name: Qstr) -> Self {
-        // SAFETY: any qstr will do.
-        Self(unsafe { table!(load_global(name.raw())) })
+    /// `NameError`, `MemoryError`
+    pub(crate) fn builtin(name: Qstr) -> Self {
+        // SAFETY: a name is looked for among the globals and then among the builtins. These globals are empty, and they are
+        // gone again unless a NameError passes, which for no name that is asked for here it does.
+        unsafe {
+            let none = table!(new_dict(0));
+            let globals = table!(swap_globals(none.cast()));
+            let object = table!(load_global(name.raw()));
+            table!(swap_globals(globals));
+            Self(object)
+        }
     }
 
-    /// An attribute.
-    ///
-    /// # Raises
-    /// `AttributeError`, and what the object's own `__getattr__` raises.
-    pub fn attr(self, name: Qstr) -> Self {
-        // SAFETY: any object and qstr will do.
-        Self(unsafe { table!(load_attr(self.0, name.raw())) })
-    }
-
-    /// Sets an attribute.
-    ///
-    /// # Raises
-    /// `AttributeError`, `MemoryError`, and what the object's own `__setattr__` raises.
-    pub fn set_attr(self, name: Qstr, value: Obj) {
-        // SAFETY: any objects and qstr will do.
-        unsafe { table!(store_attr(self.0, name.raw(), value.0)) }
+    /// Whether the bytes of the object are these. `False` if it has none.
+    pub fn has_bytes(self, bytes: &[u8]) -> bool {
+        // SAFETY: no Python code runs here, and the token goes nowhere.
+        let vm = unsafe { Vm::new() };
+        crate::buffer(&vm, self).is_ok_and(|own| *own == *bytes)
     }
 
     /// Calls the object with at most 255 positional arguments.
     ///
     /// # Raises
     /// What the call raises, and `TypeError` if the object cannot be called. Runs Python code.
-    pub fn call(self, arguments: &[Obj]) -> Self {
+    pub fn call(self, _: &mut Vm, arguments: &[Obj]) -> Self {
         // SAFETY: an Obj is an mp_obj_t. The byte above the number of arguments is that of keywords, here none.
         Self(unsafe {
             table!(call_function_n_kw(
@@ -355,41 +342,15 @@ impl Obj {
         })
     }
 
-    /// Calls a method with positional arguments: `object.call_method(qstr!(write), [data])`.
-    ///
-    /// # Raises
-    /// `AttributeError`, and what the method raises. Runs Python code.
-    pub fn call_method<const N: usize>(self, name: Qstr, arguments: [Obj; N]) -> Self {
-        #[repr(C)]
-        struct Call<const N: usize> {
-            method: [sys::mp_obj_t; 2],
-            arguments: [Obj; N],
-        }
-        let mut call = Call {
-            method: [core::ptr::null_mut(); 2],
-            arguments,
-        };
-        // SAFETY: load_method fills in two words, the function and self, and the arguments follow them without a gap.
+    /// Whether the object is a type of the runtime's own with that name.
+    pub(crate) fn is_native_type(self, name: Qstr) -> bool {
+        // SAFETY: what is of the type `type` is a type.
         unsafe {
-            table!(load_method(self.0, name.raw(), call.method.as_mut_ptr()));
-            Self(table!(call_method_n_kw(N, 0, (&raw const call).cast())))
+            let class = self.as_ptr::<sys::mp_obj_type_t>();
+            self.type_ptr() == sys::mp_fun_table.type_type
+                && (*class).name == name.raw() as u16
+                && u32::from((*class).flags) & sys::MP_TYPE_FLAG_INSTANCE_TYPE == 0
         }
-    }
-
-    /// The type of the object, as `type()` gives it.
-    pub fn type_of(self) -> Self {
-        Self(self.type_ptr().cast_mut().cast())
-    }
-
-    /// Whether the type of the object is exactly this one. Subclasses do not count.
-    pub fn is_type(self, class: Obj) -> bool {
-        self.type_of() == class
-    }
-
-    /// Whether the object is a `str`.
-    pub fn is_str(self) -> bool {
-        // SAFETY: the table is constant.
-        self.type_ptr() == unsafe { sys::mp_fun_table.type_str }
     }
 
     /// Whether the object is a `dict`.

@@ -32,12 +32,12 @@ impl From<Qstr> for Obj {
     /// The `str` object of that text. Allocates nothing.
     fn from(name: Qstr) -> Obj {
         // SAFETY: the value is a valid qstr, and native_to_obj knows the port's representation of it.
-        Obj::from_raw(unsafe {
-            table!(native_to_obj(
+        unsafe {
+            Obj::from_raw(table!(native_to_obj(
                 name.raw(),
                 sys::MP_NATIVE_TYPE_QSTR as sys::mp_uint_t
-            ))
-        })
+            )))
+        }
     }
 }
 

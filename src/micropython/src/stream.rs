@@ -1,7 +1,7 @@
 //! Sockets, files and other objects with the stream protocol.
 
-use crate::Obj;
 use crate::table::table;
+use crate::{Obj, Vm};
 use core::ffi::c_int;
 use micropython_sys as sys;
 
@@ -60,9 +60,8 @@ impl Stream {
     /// the call would block.
     ///
     /// # Raises
-    /// What a `readinto` written in Python raises. Such a method runs Python code, which must not keep what it is
-    /// given and must not change the place that is read into: see [`Native`](crate::Native).
-    pub fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+    /// What a `readinto` written in Python raises. Such a method must not keep what it is given.
+    pub fn read(&self, _: &mut Vm, buffer: &mut [u8]) -> Result<usize, i32> {
         let mut errno: c_int = errno::EIO;
         // SAFETY: the protocol is the object's own and has the function; pointer and length are those of a slice.
         let n = unsafe {
@@ -81,8 +80,8 @@ impl Stream {
     /// [`errno::EAGAIN`] where the call would block.
     ///
     /// # Raises
-    /// What a `write` written in Python raises. Such a method runs Python code, which must not keep what it is given.
-    pub fn write(&self, buffer: &[u8]) -> Result<usize, i32> {
+    /// What a `write` written in Python raises. Such a method must not keep what it is given.
+    pub fn write(&self, _: &mut Vm, buffer: &[u8]) -> Result<usize, i32> {
         let mut errno: c_int = errno::EIO;
         // SAFETY: as for reading.
         let n = unsafe {

@@ -1,5 +1,5 @@
 //! What Python passes, checked.
-use micropython::{Buffer, Exception, Obj, bytes_of};
+use micropython::{Exception, Obj, Vm, bytes_of};
 use mqtt_codec::{Error, Properties, QoS, Will};
 
 /// Argument `i`, or `None` where fewer were given.
@@ -11,35 +11,35 @@ pub fn arg(args: &[Obj], i: usize) -> Obj {
 ///
 /// # Raises
 /// `TypeError`
-pub fn ticks(obj: Obj) -> u32 {
-    obj.to_int() as u32
+pub fn ticks(vm: &mut Vm, obj: Obj) -> u32 {
+    obj.to_int(vm) as u32
 }
 
 /// An `int` from 0 to `max`.
 ///
 /// # Raises
 /// `TypeError`, or `error` for other numbers.
-pub fn uint(obj: Obj, max: u32, error: Exception) -> u32 {
+pub fn uint(vm: &mut Vm, obj: Obj, max: u32, error: Exception) -> u32 {
     let max = isize::try_from(max).unwrap_or(isize::MAX);
-    obj.int_in(0, max, error) as u32
+    obj.int_in(vm, 0, max, error) as u32
 }
 
 /// # Raises
 /// `TypeError`, `ValueError`
-pub fn qos(obj: Obj) -> QoS {
+pub fn qos(vm: &mut Vm, obj: Obj) -> QoS {
     const RANGE: Exception = Exception::Value(c"qos must be 0, 1 or 2");
-    QoS::from_bits(uint(obj, 2, RANGE) as u8).unwrap_or(QoS::AtMostOnce)
+    QoS::from_bits(uint(vm, obj, 2, RANGE) as u8).unwrap_or(QoS::AtMostOnce)
 }
 
 /// The bytes of an argument that may be `None` or empty, which is the same.
 ///
 /// # Raises
 /// `TypeError`
-pub fn optional(obj: Obj) -> Option<Buffer> {
+pub fn optional(vm: &Vm, obj: Obj) -> Option<&[u8]> {
     if obj.is_none() {
         return None;
     }
-    let bytes = bytes_of(obj);
+    let bytes = bytes_of(vm, obj);
     (!bytes.is_empty()).then_some(bytes)
 }
 
@@ -53,47 +53,36 @@ pub struct WillArgument {
     pub properties: Obj,
 }
 
-/// The bytes of a will, valid until Python code runs.
-pub struct WillBytes {
-    topic: Buffer,
-    payload: Buffer,
-}
-
 impl WillArgument {
     /// # Raises
     /// `TypeError`, `ValueError`
-    pub fn new(obj: Obj) -> Option<Self> {
+    pub fn new(vm: &mut Vm, obj: Obj) -> Option<Self> {
         if obj.is_none() {
             return None;
         }
-        let n = obj.len();
+        let n = obj.len(vm);
         if !(4..=5).contains(&n) {
             Exception::Value(c"will must be (topic, message, retain, qos) or that and properties")
                 .raise()
         }
-        let item = |i| obj.item(Obj::int(i));
+        let mut item = |i| obj.item(vm, Obj::int(i));
+        let [topic, payload, retain, level] = [item(0), item(1), item(2), item(3)];
+        let properties = if n == 5 { item(4) } else { Obj::none() };
         Some(WillArgument {
-            topic: item(0),
-            payload: item(1),
-            retain: item(2).is_true(),
-            qos: qos(item(3)),
-            properties: if n == 5 { item(4) } else { Obj::none() },
+            topic,
+            payload,
+            retain: retain.is_true(vm),
+            qos: qos(vm, level),
+            properties,
         })
     }
 
     /// # Raises
     /// `TypeError`
-    pub fn bytes(&self) -> WillBytes {
-        WillBytes {
-            topic: bytes_of(self.topic),
-            payload: bytes_of(self.payload),
-        }
-    }
-
-    pub fn packet<'a>(&self, bytes: &'a WillBytes, properties: Properties<'a>) -> Will<'a> {
+    pub fn packet<'a>(&self, vm: &'a Vm, properties: Properties<'a>) -> Will<'a> {
         Will {
-            topic: &bytes.topic,
-            payload: &bytes.payload,
+            topic: bytes_of(vm, self.topic),
+            payload: bytes_of(vm, self.payload),
             qos: self.qos,
             retain: self.retain,
             properties,

@@ -8,7 +8,7 @@ use crate::arguments::{refuse, sound};
 use core::mem::replace;
 #[cfg(feature = "v5")]
 use micropython::GcBox;
-use micropython::{Exception, GcBytes, Obj, buffer, bytes_of};
+use micropython::{Dict, Exception, GcBytes, Key, Obj, Vm, buffer, bytes_of};
 use mqtt_codec::{Error, Place, Properties, PropertyWriter, Value};
 
 const USER_PROPERTY: u8 = 0x26;
@@ -23,7 +23,7 @@ impl Encoded {
     ///
     /// # Raises
     /// `TypeError`
-    pub fn new(obj: Obj, place: Place) -> Self {
+    pub fn new(vm: &mut Vm, obj: Obj, place: Place) -> Self {
         if obj.is_none() {
             return Self::NONE;
         }
@@ -31,10 +31,10 @@ impl Encoded {
             Exception::Type(c"properties must be a dict or None").raise()
         }
         let mut measure = PropertyWriter::new(&mut []);
-        put_all(&mut measure, obj);
+        put_all(vm, &mut measure, obj);
         let mut bytes = GcBytes::new(measure.len());
         let mut writer = PropertyWriter::new(&mut bytes);
-        put_all(&mut writer, obj);
+        put_all(vm, &mut writer, obj);
         let len = sound(writer.finish(place)).as_bytes().len();
         // An iterator gives its items once, a dict may change in between.
         if len != bytes.len() {
@@ -55,27 +55,29 @@ impl Encoded {
 
 /// # Raises
 /// `TypeError`, `ValueError`
-fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) {
+fn put_all(vm: &mut Vm, writer: &mut PropertyWriter<'_>, dict: Obj) {
     const UNKNOWN: Exception = Exception::Value(c"no such property");
-    for key in dict.iter() {
-        let id = key.int_in(1, 0x7f, UNKNOWN) as u8;
-        let value = dict.item(key);
-        if id == USER_PROPERTY {
-            let named = value.is_dict();
-            for item in value.iter() {
-                let (name, value) = if named {
-                    (item, value.item(item))
-                } else {
-                    pair(item)
-                };
-                writer.put_pair(&bytes_of(name), &bytes_of(value));
+    let mut keys = dict.iter(vm);
+    while let Some(key) = keys.next(vm) {
+        let id = key.int_in(vm, 1, 0x7f, UNKNOWN) as u8;
+        let value = dict.item(vm, key);
+        if id != USER_PROPERTY && !value.is_list() {
+            put(vm, writer, id, value);
+            continue;
+        }
+        let named = value.is_dict();
+        let mut items = value.iter(vm);
+        while let Some(item) = items.next(vm) {
+            if id != USER_PROPERTY {
+                put(vm, writer, id, item);
+                continue;
             }
-        } else if value.is_list() {
-            for item in value.iter() {
-                put(writer, id, item);
-            }
-        } else {
-            put(writer, id, value);
+            let (name, value) = if named {
+                (item, value.item(vm, item))
+            } else {
+                pair(vm, item)
+            };
+            writer.put_pair(bytes_of(vm, name), bytes_of(vm, value));
         }
     }
 }
@@ -84,9 +86,9 @@ fn put_all(writer: &mut PropertyWriter<'_>, dict: Obj) {
 ///
 /// # Raises
 /// `TypeError` if there are no items.
-fn pair(items: Obj) -> (Obj, Obj) {
-    let mut items = items.iter();
-    match (items.next(), items.next(), items.next()) {
+fn pair(vm: &mut Vm, items: Obj) -> (Obj, Obj) {
+    let mut items = items.iter(vm);
+    match (items.next(vm), items.next(vm), items.next(vm)) {
         (Some(name), Some(value), None) => (name, value),
         _ => Exception::Value(c"user properties must be a dict or pairs").raise(),
     }
@@ -94,23 +96,28 @@ fn pair(items: Obj) -> (Obj, Obj) {
 
 /// # Raises
 /// `TypeError`, `ValueError`
-fn put(writer: &mut PropertyWriter<'_>, id: u8, value: Obj) {
-    sound(match (buffer(value), mqtt_codec::kind(id)) {
+fn put(vm: &mut Vm, writer: &mut PropertyWriter<'_>, id: u8, value: Obj) {
+    let put = match (buffer(vm, value), mqtt_codec::kind(id)) {
         // Flags as a single byte are the form of old.
         (Ok(bytes), Some(mqtt_codec::Kind::Flag)) => match *bytes {
             [flag] => writer.put_int(id, flag.into()),
             _ => Err(Error::PropertyValue),
         },
-        (Ok(bytes), _) => writer.put_bytes(id, &bytes),
+        (Ok(bytes), _) => writer.put_bytes(id, bytes),
         (Err(_), _) => {
-            let number = value.to_int() as u32;
-            if !Obj::uint(number as usize).equals(value) {
+            let number = value.to_int(vm) as u32;
+            if !Obj::uint(number as usize).equals(vm, value) {
                 refuse(Error::PropertyValue)
             }
             writer.put_int(id, number)
         }
-    })
+    };
+    sound(put)
 }
+
+/// User properties beyond so many are a list whether a name repeats or not: to look
+/// up names that somebody chose to have one hash takes time that grows with the square.
+const NAMED: usize = 32;
 
 /// Properties as Python has them; `None` if there are none.
 ///
@@ -120,27 +127,29 @@ pub fn decoded(properties: Properties<'_>) -> Obj {
     if properties.is_empty() {
         return Obj::none();
     }
-    let dict = Obj::dict_new(4);
-    let mut user = Obj::none();
+    let dict = Dict::new(4);
+    let mut list = Obj::none();
     loop {
+        let mut user = None;
         let mut named = 0;
         let mut identifiers = Obj::none();
         for (id, value) in properties {
             let value = match value {
                 Value::Pair(name, value) => {
-                    let (name, value) = (Obj::text(name), Obj::text(value));
-                    if user.is_list() {
-                        user.list_append(Obj::tuple(&[name, value]));
-                    } else {
-                        if named == 0 {
-                            user = Obj::dict_new(1);
-                        }
-                        user.set_item(name, value);
-                    }
                     named += 1;
-                    user
+                    let (name, value) = (text(name), text(value).into());
+                    if list.is_list() {
+                        list.list_append(Obj::tuple(&[name.into(), value]));
+                        list
+                    } else {
+                        let user = *user.get_or_insert_with(|| Dict::new(1));
+                        if named <= NAMED {
+                            user.store(name, value);
+                        }
+                        user.obj()
+                    }
                 }
-                Value::Str(text) => Obj::text(text),
+                Value::Str(utf8) => text(utf8).into(),
                 Value::Bin(data) => Obj::bytes(data),
                 Value::Byte(n) | Value::U16(n) | Value::U32(n) => Obj::uint(n as usize),
                 Value::Varint(n) => {
@@ -155,14 +164,22 @@ pub fn decoded(properties: Properties<'_>) -> Obj {
                     identifiers
                 }
             };
-            dict.set_item(Obj::int(id.into()), value);
+            dict.store(Key::int(id.into()), value);
         }
-        if named == 0 || user.len() == named {
-            return dict;
+        match user {
+            // A name repeats, or there are many.
+            Some(user) if user.len() != named => list = Obj::list_new(),
+            _ => return dict.obj(),
         }
-        // A name repeats.
-        user = Obj::list_new();
     }
+}
+
+/// # Raises
+/// `MemoryError`
+#[allow(unsafe_code)]
+fn text(utf8: &[u8]) -> Key {
+    // SAFETY: the codec gives nothing as text that is not UTF-8.
+    unsafe { Key::text(utf8) }
 }
 
 /// Bytes of properties that are kept at most.
@@ -249,8 +266,8 @@ impl Known {
 /// # Raises
 /// `TypeError`, `MemoryError`
 #[cfg(feature = "v5")]
-pub fn encode_properties(properties: Obj) -> Obj {
-    let encoded = Encoded::new(properties, Place::Any);
+pub fn encode_properties(vm: &mut Vm, properties: Obj) -> Obj {
+    let encoded = Encoded::new(vm, properties, Place::Any);
     let block = Obj::bytes(encoded.get().as_bytes());
     encoded.free();
     block
@@ -262,10 +279,11 @@ pub fn encode_properties(properties: Obj) -> Obj {
 /// # Raises
 /// `TypeError`, `MemoryError`
 #[cfg(feature = "v5")]
-pub fn decode_properties(data: Obj, length: Obj) -> Obj {
+pub fn decode_properties(vm: &mut Vm, data: Obj, length: Obj) -> Obj {
     const BEYOND: Exception = Exception::Value(c"length beyond the data");
-    let bytes = bytes_of(data);
-    let length = length.int_in(0, bytes.len() as isize, BEYOND) as usize;
-    let block = bytes.get(..length).unwrap_or_default();
+    let length = length.int_in(vm, 0, isize::MAX, BEYOND) as usize;
+    let Some(block) = bytes_of(vm, data).get(..length) else {
+        BEYOND.raise()
+    };
     decoded(sound(Properties::parse(block, Place::Any)))
 }

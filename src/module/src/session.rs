@@ -9,7 +9,7 @@ use crate::memory::{List, Memory};
 use crate::properties::{Known, decoded};
 use crate::transmit::Transmitter;
 use micropython::{
-    Exception, GcBytes, GcVec, MemoryView, Native, Obj, OrRaise, Stream, class, errno,
+    Exception, GcBox, GcBytes, GcVec, MemoryView, Native, Obj, OrRaise, Stream, Vm, class, errno,
 };
 use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
 use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
@@ -73,6 +73,15 @@ struct Current {
     pid: Option<Pid>,
 }
 
+/// A message that comes in pieces.
+struct Divided {
+    topic: Obj,
+    retain: Obj,
+    properties: Obj,
+    /// Length of the payload.
+    size: usize,
+}
+
 /// In an order that serves Thumb-1, which reaches bytes only in the first 32 of
 /// an object and words in the first 128: what is used most comes first.
 #[repr(C)]
@@ -108,9 +117,8 @@ pub struct Session {
     /// Counts what `open` and `close` change, for who calls the stream.
     opened: u16,
     current: Option<Current>,
-    /// Of the message that comes in pieces: topic, retained, properties and the
-    /// length of the payload; a tuple, or `None` if the application has it already.
-    divided: Obj,
+    /// The message that comes in pieces, or `None` if the application has it already.
+    divided: Option<GcBox<Divided>>,
     /// The callback for pieces, or `None`.
     pieces: Obj,
     /// 0, or the stream is not to be touched: what `receive` answers, or [`IN_CALL`].
@@ -119,10 +127,10 @@ pub struct Session {
     view: MemoryView,
     /// The topic of the last message, to serve the next.
     last_topic: Obj,
-    /// Topics by alias, as the server gives them; a list once CONNECT is sent.
-    aliases: Obj,
-    /// Topics by alias, as given to the server; a list.
-    outbound: Obj,
+    /// Topics by alias, as the server gives them.
+    aliases: GcVec<Obj>,
+    /// Topics by alias, as given to the server.
+    outbound: GcVec<Obj>,
     state: State<List<Flight>, List<Pid>>,
     properties: Known,
     transmitter: Transmitter,
@@ -159,21 +167,25 @@ class! {
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
     /// response_ms, max_repubs, topic_aliases, receive_maximum, pieces)`
-    fn new(args: &[Obj]) -> Session {
+    fn new(vm: &mut Vm, args: &[Obj]) -> Session {
         let range = Exception::Value(
             c"out of range: IBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
         );
-        let number = |i, max| uint(arg(args, i), max, range);
-        let version = match arg(args, 0).is_true() {
+        let number = |vm: &mut Vm, i, max| uint(vm, arg(args, i), max, range);
+        let version = match arg(args, 0).is_true(vm) {
             false => Version::V3,
             true if cfg!(feature = "v5") => Version::V5,
             true => Exception::Value(c"_mqtt_as.mpy is that of MQTT 3.1.1: mqttv5 must be False")
                 .raise(),
         };
-        let ibufsize = number(1, 1 << 24).max(1) as usize;
-        let max_packet = number(2, (1 << 28) + 4);
-        let keep_alive = KeepAlive::new(number(3, 1 << 29), number(4, 1 << 29), number(5, 1 << 29));
-        let repubs = number(6, 255) as u8;
+        let ibufsize = number(vm, 1, 1 << 24).max(1) as usize;
+        let max_packet = number(vm, 2, (1 << 28) + 4);
+        let keep_alive = KeepAlive::new(
+            number(vm, 3, 1 << 29),
+            number(vm, 4, 1 << 29),
+            number(vm, 5, 1 << 29),
+        );
+        let repubs = number(vm, 6, 255) as u8;
         let mut state = State::new(
             version,
             keep_alive,
@@ -181,7 +193,7 @@ impl Session {
             List(GcVec::EMPTY),
             List(GcVec::EMPTY),
         );
-        state.receive_maximum = number(8, 0xffff) as usize;
+        state.receive_maximum = number(vm, 8, 0xffff) as usize;
         let pieces = arg(args, 9);
         let mut receiver = Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet);
         receiver.in_pieces = !pieces.is_none();
@@ -204,7 +216,7 @@ impl Session {
             hash: 0,
             reason: 0,
             current: None,
-            divided: Obj::none(),
+            divided: None,
             pieces,
             receiver,
             transmitter: Transmitter::new(),
@@ -213,9 +225,9 @@ impl Session {
             last_topic: Obj::none(),
             properties: Known::new(),
             limits: Limits::NONE,
-            aliases: Obj::none(),
-            outbound: Obj::none(),
-            max_outbound: number(7, 0xffff) as u16,
+            aliases: GcVec::EMPTY,
+            outbound: GcVec::EMPTY,
+            max_outbound: number(vm, 7, 0xffff) as u16,
         }
     }
 
@@ -224,10 +236,11 @@ impl Session {
     ///
     /// # Raises
     /// `OSError` if it is no stream, `TypeError`, `ValueError`, `MemoryError`.
-    fn open(mut this: Native<Session>, stream: Obj, traits: Obj) -> Obj {
+    fn open(vm: &mut Vm, mut this: Native<'_, Session>, stream: Obj, traits: Obj) -> Obj {
         const UNKNOWN: Exception = Exception::Value(c"traits out of range");
         let stream = Stream::new(stream);
-        let traits = uint(traits, traits::ALL.into(), UNKNOWN) as u8;
+        let traits = uint(vm, traits, traits::ALL.into(), UNKNOWN) as u8;
+        let this = this.get_mut(vm);
         let connected = traits & traits::CONNECTED != 0;
         let same = |open: Stream| open.object() == stream.object();
         if connected && this.stream.is_some_and(same) {
@@ -262,8 +275,8 @@ impl Session {
     }
 
     /// The connection is over; what is in flight is kept for the next one.
-    fn close(mut this: Native<Session>) -> Obj {
-        this.shut();
+    fn close(vm: &mut Vm, mut this: Native<'_, Session>) -> Obj {
+        this.get_mut(vm).shut();
         Obj::none()
     }
 
@@ -281,7 +294,7 @@ impl Session {
         self.backlog = backlog::NONE;
         self.leaving = false;
         self.failed = 0;
-        self.divided = Obj::none();
+        self.divided = None;
         self.view.clear();
         self.properties = Known::new();
         self.receiver.reset();
@@ -292,24 +305,25 @@ impl Session {
     /// nothing for so many milliseconds; 0: the connection is dead; below 0:
     /// send the request with the negative of this identifier again. Pings go
     /// out from here.
-    fn due(mut this: Native<Session>, now: Obj) -> Obj {
-        let now = ticks(now);
-        if this.failed != 0 {
+    fn due(vm: &mut Vm, mut this: Native<'_, Session>, now: Obj) -> Obj {
+        let now = ticks(vm, now);
+        let session = this.get_mut(vm);
+        if session.failed != 0 {
             return Obj::int(0);
         }
-        if this.leaving {
+        if session.leaving {
             return Obj::int(LONG);
         }
-        if this.connected && elapsed(now, this.state.keep_alive.last_rx()) >= SILENCE {
-            this.receiver.shrink();
+        if session.connected && elapsed(now, session.state.keep_alive.last_rx()) >= SILENCE {
+            session.receiver.shrink();
         }
         Obj::int(loop {
-            match this.state.due(now) {
+            match this.get_mut(vm).state.due(now) {
                 Due::Nothing(ms) => break ms.min(LONG as u32) as isize,
                 Due::Dead => break 0,
-                Due::Ping => Self::send_ping(this, now),
+                Due::Ping => Self::send_ping(vm, this.lend(), now),
                 Due::Resend(Resend::Request(pid)) => break -(pid.get() as isize),
-                Due::Resend(Resend::Pubrel(pid)) => Self::release(this, pid, now),
+                Due::Resend(Resend::Pubrel(pid)) => Self::release(vm, this.lend(), pid, now),
             }
         })
     }
@@ -318,27 +332,28 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    fn abandon(mut this: Native<Session>, pid: Obj) -> Obj {
-        if let Some(pid) = Pid::new(pid.to_int() as u16) {
-            this.state.flights.abandon(pid);
+    fn abandon(vm: &mut Vm, mut this: Native<'_, Session>, pid: Obj) -> Obj {
+        if let Some(pid) = Pid::new(pid.to_int(vm) as u16) {
+            this.get_mut(vm).state.flights.abandon(pid);
         }
         Obj::none()
     }
 
     /// A free packet identifier.
-    fn new_pid(mut this: Native<Session>) -> Obj {
-        Obj::uint(this.state.flights.next_pid().get().into())
+    fn new_pid(vm: &mut Vm, mut this: Native<'_, Session>) -> Obj {
+        Obj::uint(this.get_mut(vm).state.flights.next_pid().get().into())
     }
 
     /// `idle(now)`: milliseconds since bytes last came in.
-    fn idle(this: Native<Session>, now: Obj) -> Obj {
-        let last_rx = this.state.keep_alive.last_rx();
-        Obj::uint(elapsed(ticks(now), last_rx) as usize)
+    fn idle(vm: &mut Vm, this: Native<'_, Session>, now: Obj) -> Obj {
+        let now = ticks(vm, now);
+        let last_rx = this.get(vm).state.keep_alive.last_rx();
+        Obj::uint(elapsed(now, last_rx) as usize)
     }
 
     /// Was it the callback that raised the exception that left `receive`?
-    fn calling(this: Native<Session>) -> Obj {
-        Obj::bool(this.calling)
+    fn calling(vm: &mut Vm, this: Native<'_, Session>) -> Obj {
+        Obj::bool(this.get(vm).calling)
     }
 
     /// The packet handed on just now.
@@ -352,8 +367,8 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`
-    fn last_properties(this: Native<Session>) -> Obj {
-        match this.handed_on() {
+    fn last_properties(vm: &mut Vm, this: Native<'_, Session>) -> Obj {
+        match this.get(vm).handed_on() {
             Some(packet) => decoded(packet.properties),
             None => Obj::none(),
         }
@@ -364,8 +379,8 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`
-    fn codes(this: Native<Session>) -> Obj {
-        Obj::bytes(match this.handed_on() {
+    fn codes(vm: &mut Vm, this: Native<'_, Session>) -> Obj {
+        Obj::bytes(match this.get(vm).handed_on() {
             Some(packet) => packet.payload,
             None => &[],
         })
@@ -373,7 +388,7 @@ impl Session {
 
     /// The reason code of the last CONNACK, DISCONNECT or AUTH; 0x100 is added
     /// if the server has kept the session.
-    fn reason(this: Native<Session>) -> Obj {
-        Obj::uint(this.reason.into())
+    fn reason(vm: &mut Vm, this: Native<'_, Session>) -> Obj {
+        Obj::uint(this.get(vm).reason.into())
     }
 }

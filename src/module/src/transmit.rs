@@ -2,15 +2,15 @@
 //! stream may have taken a part.
 use crate::memory::Memory;
 use core::ops::Range;
-use micropython::{Exception, GcBytes, Loan, Obj, OrRaise, Stream, buffer, errno};
-use mqtt_codec::Storage;
+use micropython::{GcBytes, Loan, Obj, OrRaise, Vm, buffer};
+use mqtt_codec::{OutOfMemory, Storage};
 
 /// Capacity that is kept when all is written, in bytes.
 const REST: usize = 256;
 
-/// A packet up to this length is written at once, from here; of a longer one
-/// the rest of the payload is written from where the application has it. The
-/// first write then fills a TCP segment.
+/// A packet up to this length is written at once; of a longer one the rest of the
+/// payload comes from where the application has it, so many bytes at a time. Each
+/// write then fills a TCP segment.
 pub const WHOLE: usize = 1440;
 
 /// Acknowledgements that a peer leaves unread may pile up to here.
@@ -22,8 +22,7 @@ pub struct Transmitter {
     memory: Memory,
     start: usize,
     end: usize,
-    /// The object of the application's, a part of which is written from where
-    /// it is.
+    /// The object of the application's, a part of which is yet to be copied.
     owner: Obj,
     part: Range<usize>,
     /// That part comes before this byte of the buffer; [`NOWHERE`]: there is none.
@@ -31,7 +30,7 @@ pub struct Transmitter {
     /// Up to here the stream was offered bytes of which it took none. TLS has
     /// them already and has to be offered the same again.
     offered: usize,
-    /// The stream took a part of what it was offered last.
+    /// The stream took a part of a packet.
     pub partly: bool,
 }
 
@@ -57,6 +56,7 @@ impl Transmitter {
         self.end = 0;
         self.offered = 0;
         self.owner = Obj::none();
+        self.part = 0..0;
         self.at = NOWHERE;
         self.partly = false;
         if self.memory.bytes().len() > REST {
@@ -94,17 +94,9 @@ impl Transmitter {
         room.unwrap_or_default()
     }
 
-    /// Like [`reserve`], for an answer to the peer.
-    ///
-    /// # Raises
-    /// `MemoryError` also if it leaves too many of them unread.
-    ///
-    /// [`reserve`]: Transmitter::reserve
-    pub fn reserve_answer(&mut self, len: usize) {
-        if self.end - self.start > LIMIT {
-            Exception::Memory.raise()
-        }
-        self.reserve(len);
+    /// The peer leaves too many answers unread: there is to be no further one.
+    pub fn is_full(&self) -> bool {
+        self.end - self.start > LIMIT
     }
 
     /// `len` bytes were written to the room reserved.
@@ -126,50 +118,68 @@ impl Transmitter {
 
     /// Bytes of what is to be written, unless the stream took a part of a packet.
     pub fn begins(&self) -> Option<usize> {
-        let follows = if self.at == NOWHERE {
-            0
-        } else {
-            self.part.len()
-        };
-        (!self.partly && self.at != self.start).then_some(self.end - self.start + follows)
+        (!self.partly).then(|| self.end - self.start + self.part.len())
     }
 
-    /// What to offer to the stream next. There is something.
+    /// Copies what there is room for of the payload that is next, if it is.
+    /// [`OutOfMemory`] also if the application has made it shorter in between: the
+    /// packet cannot be completed then.
+    pub fn refill(&mut self, vm: &Vm) -> Result<(), OutOfMemory> {
+        if self.start != self.at {
+            return Ok(());
+        }
+        let payload = buffer(vm, self.owner).unwrap_or_default();
+        let live = self.end - self.start;
+        // Where the packet's beginning was; what is queued behind it may have come there.
+        if self.start == 0 {
+            self.memory.resize(live + WHOLE, self.start..self.end)?;
+            let all = self.memory.bytes_mut();
+            all.copy_within(..live, WHOLE);
+            self.start = WHOLE;
+            self.end = WHOLE + live;
+        }
+        let n = self.part.len().min(self.start);
+        let from = self.part.start;
+        let to = self.start - n..self.start;
+        let to = self.memory.bytes_mut().get_mut(to);
+        match (payload.get(from..from + n), to) {
+            (Some(from), Some(to)) => to.copy_from_slice(from),
+            _ => return Err(OutOfMemory),
+        }
+        self.at = self.start;
+        self.start -= n;
+        self.part.start += n;
+        if self.part.is_empty() {
+            self.owner = Obj::none();
+            self.at = NOWHERE;
+        }
+        Ok(())
+    }
+
+    /// What to offer to the stream next.
     pub fn offer(&mut self) -> Offer {
-        let follows = self.at == self.start;
-        let range = if follows {
-            self.part.clone()
-        } else {
-            let mut end = self.end.min(self.at);
-            if self.offered > self.start {
-                end = end.min(self.offered);
-            }
-            self.start..end
-        };
+        let mut end = self.end.min(self.at);
+        if self.offered > self.start {
+            end = end.min(self.offered);
+        }
         Offer {
             memory: self.memory.0.lend(),
-            owner: follows.then_some(self.owner),
-            range,
+            range: self.start..end,
         }
     }
 
     /// The stream took `n` bytes of what it was offered: whether that was all.
     pub fn taken(&mut self, offer: Offer, n: usize) -> bool {
         self.memory.0.settle(offer.memory);
-        let range = offer.range;
-        let left = range.len() - n;
-        if offer.owner.is_some() {
-            self.part.start += n;
-            if left == 0 {
-                self.owner = Obj::none();
-                self.at = NOWHERE;
-            }
+        self.start += n;
+        let all = self.start == offer.range.end;
+        self.offered = if n == 0 { offer.range.end } else { 0 };
+        self.partly = if all {
+            self.at != NOWHERE
         } else {
-            self.start += n;
-            self.offered = if n == 0 { range.end } else { 0 };
-        }
-        self.partly = left > 0 && (n > 0 || self.partly);
-        left == 0
+            n > 0 || self.partly
+        };
+        all
     }
 }
 
@@ -177,27 +187,11 @@ impl Transmitter {
 /// Python may come back to the session.
 pub struct Offer {
     memory: Loan,
-    /// The range is of this object, else of the memory.
-    owner: Option<Obj>,
     range: Range<usize>,
 }
 
 impl Offer {
-    /// Writes once.
-    ///
-    /// # Raises
-    /// What a stream written in Python raises.
-    pub fn write(&self, stream: &Stream) -> Result<usize, i32> {
-        let payload;
-        let bytes: &[u8] = match self.owner {
-            None => &self.memory,
-            // The application may have made it shorter in between: the packet
-            // cannot be completed then.
-            Some(owner) => {
-                payload = buffer(owner).map_err(|_| errno::EIO)?;
-                &payload
-            }
-        };
-        stream.write(bytes.get(self.range.clone()).ok_or(errno::EIO)?)
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.get(self.range.clone()).unwrap_or_default()
     }
 }

@@ -39,6 +39,8 @@ pub enum Wait {
 pub struct Reply {
     /// The request with that identifier is over.
     pub done: bool,
+    /// The server has the message of QoS 2 now, which it had not before.
+    pub received: bool,
     /// The packet to answer with, and its reason code.
     pub answer: Option<(AckKind, u8)>,
 }
@@ -238,6 +240,7 @@ impl<L: List<Flight>> Flights<L> {
         };
         Reply {
             done: self.finish(pid, wait) == Some(true),
+            received: false,
             answer: None,
         }
     }
@@ -245,6 +248,7 @@ impl<L: List<Flight>> Flights<L> {
     /// A PUBREC: the server has the message.
     fn received(&mut self, pid: Pid, now: u32) -> Reply {
         let mut known = false;
+        let mut received = false;
         if let Some(f) = self.table.iter_mut().find(|f| f.pid == pid)
             && matches!(f.wait, Wait::Pubrec | Wait::Pubcomp)
         {
@@ -254,6 +258,7 @@ impl<L: List<Flight>> Flights<L> {
             f.flags &= ABANDONED;
             f.sent_at = now;
             let mark = f.mark;
+            received = first;
             if first {
                 self.window.arrived(mark);
                 f.mark = self.window.ask();
@@ -268,6 +273,7 @@ impl<L: List<Flight>> Flights<L> {
         }
         Reply {
             done: false,
+            received,
             answer: Some((AckKind::Pubrel, found(known))),
         }
     }

@@ -176,6 +176,7 @@ impl<F: List<Flight>, P: List<Pid>> Session<F, P> {
         }
         Reply {
             done: false,
+            received: false,
             answer: Some((AckKind::Pubcomp, flights::found(known.is_some()))),
         }
     }

@@ -101,6 +101,7 @@ fn qos1_is_over_with_its_puback() {
     let p = begin(&mut s, Wait::Puback, 0).unwrap();
     let none = Reply {
         done: false,
+        received: false,
         answer: None,
     };
     assert_eq!(s.acknowledged(AckKind::Puback, pid(99), 0, 0), none);
@@ -117,11 +118,13 @@ fn qos1_is_over_with_its_puback() {
 fn qos2_goes_through_pubrec_and_pubcomp() {
     let mut s = session(Version::V5);
     let p = begin(&mut s, Wait::Pubrec, 0).unwrap();
-    let rel = Reply {
+    let mut rel = Reply {
         done: false,
+        received: true,
         answer: Some((AckKind::Pubrel, 0)),
     };
     assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0, 0), rel);
+    rel.received = false;
     assert_eq!(
         s.acknowledged(AckKind::Pubrec, p, 0, 0),
         rel,
@@ -130,6 +133,7 @@ fn qos2_goes_through_pubrec_and_pubcomp() {
     assert!(s.acknowledged(AckKind::Pubcomp, p, 0, 0).done);
     let unknown = Reply {
         done: false,
+        received: false,
         answer: Some((AckKind::Pubrel, 0x92)),
     };
     assert_eq!(s.acknowledged(AckKind::Pubrec, p, 0, 0), unknown);
@@ -143,6 +147,7 @@ fn a_refusing_pubrec_ends_the_exchange() {
         s.acknowledged(AckKind::Pubrec, p, 0x97, 0),
         Reply {
             done: true,
+            received: false,
             answer: None
         }
     );

@@ -166,6 +166,7 @@ fn publish() {
         refused(version, b"\x30\x03\0\0\0", Error::EmptyTopic);
     }
     refused(V5, b"\x30\x03\0\x01a", Error::Truncated);
+    refused(V5, b"\x30\x07\0\x01a\x03\x08\0\0", Error::EmptyTopic);
     refused(V5, b"\x30\x05\0\x01a\x02\0", Error::Truncated);
     refused(
         V5,

@@ -276,7 +276,7 @@ proptest! {
                 Value::U16(value) => value != 0 || ![33, 35].contains(&id),
                 Value::U32(value) => value != 0 || id != 39,
                 Value::Varint(value) => value != 0,
-                Value::Str(text) => id != 8 || !text.iter().any(|byte| b"+#".contains(byte)),
+                Value::Str(text) => id != 8 || !text.is_empty() && !text.iter().any(|byte| b"+#".contains(byte)),
                 Value::Bin(_) => true,
                 Value::Pair(_, value) => {
                     std::str::from_utf8(value).is_ok() && !value.contains(&0)

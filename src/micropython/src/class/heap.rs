@@ -14,13 +14,11 @@ type MakeNew = unsafe extern "C" fn(
     usize,
     *const sys::mp_obj_t,
 ) -> sys::mp_obj_t;
-type IterNext = unsafe extern "C" fn(sys::mp_obj_t) -> sys::mp_obj_t;
 
 /// The constructor, the methods and the rest of a class, made at compile time.
 pub struct ClassTable {
     name: *const Symbol,
     make_new: MakeNew,
-    iternext: Option<IterNext>,
     methods: Names,
 }
 
@@ -28,18 +26,13 @@ pub struct ClassTable {
 unsafe impl Sync for ClassTable {}
 
 impl ClassTable {
-    /// `name` is what `qstr_symbol!` gives.
+    /// # Safety
+    /// `name` is what `qstr_symbol!` gives, and `make_new` makes the objects of the class, of no other.
     #[doc(hidden)]
-    pub const fn new(
-        name: *const Symbol,
-        make_new: MakeNew,
-        iternext: Option<IterNext>,
-        methods: Names,
-    ) -> Self {
+    pub const unsafe fn new(name: *const Symbol, make_new: MakeNew, methods: Names) -> Self {
         Self {
             name,
             make_new,
-            iternext,
             methods,
         }
     }
@@ -68,7 +61,7 @@ impl ClassTable {
 #[repr(C)]
 struct Type {
     head: sys::mp_obj_type_t,
-    slots: [*const c_void; 3],
+    slots: [*const c_void; 2],
 }
 const _: () = assert!(offset_of!(Type, slots) == offset_of!(sys::mp_obj_type_t, slots));
 
@@ -79,7 +72,7 @@ const _: () = assert!(offset_of!(Type, slots) == offset_of!(sys::mp_obj_type_t, 
 #[doc(hidden)]
 #[inline(never)]
 pub fn make_type(table: &'static ClassTable) -> Obj {
-    let methods = Obj::dict_new(table.methods.len());
+    let methods = crate::Dict::new(table.methods.len()).obj();
     // SAFETY: it is a dict; a type may be all zero, the symbol of the name is a qstr, and the slots that are filled are
     // of the kinds their indices say.
     unsafe {
@@ -92,11 +85,6 @@ pub fn make_type(table: &'static ClassTable) -> Obj {
         (*class).head.slot_index_locals_dict = 2;
         (*class).slots[0] = table.make_new as *const c_void;
         (*class).slots[1] = methods.as_ptr();
-        if let Some(iternext) = table.iternext {
-            (*class).head.flags = sys::MP_TYPE_FLAG_ITER_IS_ITERNEXT as u16;
-            (*class).head.slot_index_iter = 3;
-            (*class).slots[2] = iternext as *const c_void;
-        }
         Obj::from_raw(class.cast())
     }
 }

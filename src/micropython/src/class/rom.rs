@@ -10,8 +10,10 @@ pub struct ClassTable(*const sys::mp_obj_type_t);
 unsafe impl Sync for ClassTable {}
 
 impl ClassTable {
+    /// # Safety
+    /// It is the type object of the class.
     #[doc(hidden)]
-    pub const fn new(class: *const sys::mp_obj_type_t) -> Self {
+    pub const unsafe fn new(class: *const sys::mp_obj_type_t) -> Self {
         Self(class)
     }
 

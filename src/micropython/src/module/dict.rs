@@ -17,9 +17,10 @@ pub struct Entry {
 unsafe impl Sync for Entry {}
 
 impl Entry {
+    /// # Safety
     /// `name` is what `qstr_symbol!` gives.
     #[doc(hidden)]
-    pub const fn new<T>(name: *const Symbol, function: &'static Function<T>) -> Self {
+    pub const unsafe fn new<T>(name: *const Symbol, function: &'static Function<T>) -> Self {
         Self {
             name,
             object: (&raw const *function).cast(),

@@ -1,8 +1,8 @@
 //! From the stream to the application.
-use super::{ACK, Current, IN_CALL, Session, stream_error, traits};
+use super::{ACK, Current, Divided, IN_CALL, Session, stream_error, traits};
 use crate::arguments::{arg, ticks};
 use crate::limits::{Limits, number, property};
-use micropython::{Exception, Native, Obj, OrRaise, buffer, errno};
+use micropython::{Exception, GcBox, Native, Obj, OrRaise, Vm, errno};
 use mqtt_codec::{AckKind, Disconnect, Packet, PacketType, Pid, Properties, ack};
 use mqtt_session::{Incoming, Wait};
 
@@ -25,6 +25,9 @@ const DELIVER: isize = 8;
 const PIECE: isize = 9;
 /// What `step` answers when bytes are to be read.
 const READ: isize = 10;
+/// What `step` answers when so many answers to the peer are to be written that there
+/// is to be no further one. Nothing has changed.
+const FULL: isize = 11;
 /// Added to the answer that a request is over where it is not, but a PUBREC says
 /// more than that.
 const NOTED: isize = 1 << 24;
@@ -61,43 +64,56 @@ impl Session {
     /// What the callback raises; the message then counts as delivered.
     /// `MemoryError`: nothing is lost, call again. What a stream raises: the
     /// connection is over.
-    pub(super) fn receive(mut this: Native<Session>, args: &[Obj]) -> Obj {
-        let now = ticks(arg(args, 0));
+    pub(super) fn receive(vm: &mut Vm, mut this: Native<'_, Session>, args: &[Obj]) -> Obj {
+        let now = ticks(vm, arg(args, 0));
         let callback = arg(args, 1);
-        let mut limit = arg(args, 2).to_int();
-        let copy = arg(args, 3).is_true();
+        let mut limit = arg(args, 2).to_int(vm);
+        let copy = arg(args, 3).is_true(vm);
         let mut reads = READS;
         let mut message = [Obj::none(); 6];
         loop {
-            if this.failed == IN_CALL {
+            let session = this.get_mut(vm);
+            if session.failed == IN_CALL {
                 return Obj::int(stream_error(errno::EIO));
             }
-            let mut answer = this.step(now, &mut limit, copy, &mut message);
+            let mut answer = session.step(now, &mut limit, copy, &mut message);
+            if answer == FULL {
+                Self::push(vm, this.lend(), now);
+                if this.get(vm).transmitter.is_full() {
+                    Exception::Memory.raise()
+                }
+                continue;
+            }
             if answer == READ {
-                answer = match Self::read(this, now, &mut reads) {
+                answer = match Self::read(vm, this.lend(), now, &mut reads) {
                     None => continue,
                     Some(answer) => answer,
                 };
             }
             if answer == DELIVER || answer == PIECE {
-                this.calling = true;
-                if this.exact() {
-                    let n = if this.version.is_v5() { 4 } else { 2 };
+                let session = this.get_mut(vm);
+                session.calling = true;
+                if session.exact() {
+                    let n = if session.version.is_v5() { 4 } else { 2 };
                     let message = message.get(..n).unwrap_or_default();
-                    return Self::hand_on(this, now, callback, message);
+                    return Self::hand_on(vm, this, now, callback, message);
                 }
                 let (callback, n) = if answer == PIECE {
-                    (this.pieces, 6)
-                } else if this.version.is_v5() {
+                    (session.pieces, 6)
+                } else if session.version.is_v5() {
                     (callback, 4)
                 } else {
                     (callback, 3)
                 };
-                callback.call(message.get(..n).unwrap_or_default());
+                callback.call(vm, message.get(..n).unwrap_or_default());
             } else {
                 // The next call does: an answer must not be lost where a stream raises.
                 if answer < done(Pid::MIN, 0) {
-                    Self::push(this, now);
+                    Self::push(vm, this.lend(), now);
+                }
+                // Nothing follows the DISCONNECT that says so.
+                if answer <= wire_error(0) {
+                    this.get_mut(vm).failed = answer;
                 }
                 return Obj::int(answer);
             }
@@ -109,20 +125,28 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`, with nothing changed; what the callback raises.
-    fn hand_on(mut this: Native<Session>, now: u32, callback: Obj, message: &[Obj]) -> Obj {
-        let Some(current) = this.current.take() else {
+    fn hand_on(
+        vm: &mut Vm,
+        mut this: Native<'_, Session>,
+        now: u32,
+        callback: Obj,
+        message: &[Obj],
+    ) -> Obj {
+        let session = this.get_mut(vm);
+        let Some(current) = session.current.take() else {
             return Obj::int(WAIT);
         };
         if current.pid.is_some() {
-            this.transmitter.reserve_answer(ACK);
+            session.transmitter.reserve(ACK);
         }
-        this.receiver.consume(current.len);
-        let first = this.first;
-        callback.call(message);
-        this.calling = false;
-        if let Some((kind, pid)) = this.state.delivered(current.qos, current.pid) {
-            this.acknowledge(kind, pid, 0);
-            Self::push(this, now);
+        session.receiver.consume(current.len);
+        let first = session.first;
+        callback.call(vm, message);
+        let session = this.get_mut(vm);
+        session.calling = false;
+        if let Some((kind, pid)) = session.state.delivered(current.qos, current.pid) {
+            session.acknowledge(kind, pid, 0);
+            Self::push(vm, this, now);
         }
         Obj::int(first.into())
     }
@@ -170,6 +194,9 @@ impl Session {
                 self.forget_current();
                 self.receiver.reset();
             }
+            if self.transmitter.is_full() {
+                return FULL;
+            }
             self.finish_current();
             let found = match self.next_piece(limit, message) {
                 None => self
@@ -212,7 +239,7 @@ impl Session {
             match p.packet_type {
                 PacketType::Publish => {
                     current.pid = p.pid;
-                    let topic = match self.topic(&p) {
+                    let topic = match topic(&mut self.aliases, self.last_topic, &p) {
                         Ok(topic) => topic,
                         Err(reason) => return self.bad(UNKNOWN_ALIAS, reason),
                     };
@@ -223,15 +250,19 @@ impl Session {
                     }
                     let head = self.receiver.head(len, p.payload.len());
                     let divides = self.receiver.divides(len) && head < len;
-                    let mut divided = Obj::none();
+                    let mut divided = None;
                     if incoming == Incoming::Deliver {
                         let retain = Obj::bool(p.retain());
                         let properties =
                             self.properties
                                 .decoded(&mut self.hash, p.properties, p.known);
                         if divides {
-                            let size = Obj::uint(len - head);
-                            divided = Obj::tuple(&[topic, retain, properties, size]);
+                            divided = Some(GcBox::new(Divided {
+                                topic,
+                                retain,
+                                properties,
+                                size: len - head,
+                            }));
                         } else {
                             let payload = if copy {
                                 Obj::bytes(p.payload)
@@ -285,7 +316,9 @@ impl Session {
                     return self.bad(UNEXPECTED, 0x82);
                 }
                 PacketType::Suback | PacketType::Unsuback => {
-                    let codes = p.payload.len().min(255) as u8;
+                    let Ok(codes) = u8::try_from(p.payload.len()) else {
+                        return self.bad(CODES, 0x82);
+                    };
                     let wait = if p.packet_type == PacketType::Unsuback {
                         Wait::Unsuback(codes)
                     } else {
@@ -305,7 +338,7 @@ impl Session {
                         _ => AckKind::Pubcomp,
                     };
                     // Its answer has to have room before anything changes.
-                    self.transmitter.reserve_answer(ACK);
+                    self.transmitter.reserve(ACK);
                     let reason = p.reason;
                     let reply = self.state.acknowledged(kind, pid, reason, now);
                     if reply.done {
@@ -313,10 +346,7 @@ impl Session {
                         let failed = kind != AckKind::Pubcomp;
                         answer = Some(done(pid, if failed { reason } else { 0 }));
                     }
-                    if kind == AckKind::Pubrec
-                        && reply.answer == Some((AckKind::Pubrel, 0))
-                        && (reason != 0 || !p.properties.is_empty())
-                    {
+                    if reply.received && (reason != 0 || !p.properties.is_empty()) {
                         answer = Some(NOTED + done(pid, reason));
                     }
                     if let Some((kind, reason)) = reply.answer {
@@ -345,11 +375,18 @@ impl Session {
             return Some(MORE);
         }
         *limit -= 1;
-        let [topic, retain, properties, size] =
-            [0, 1, 2, 3].map(|i| self.divided.item(Obj::int(i)));
-        let offset = size.to_int() as usize - self.receiver.rest();
         let piece = self.view_of(0, len);
-        *message = [topic, piece, retain, properties, Obj::uint(offset), size];
+        let rest = self.receiver.rest();
+        let divided = self.divided.as_ref()?;
+        let (offset, size) = (Obj::uint(divided.size - rest), Obj::uint(divided.size));
+        *message = [
+            divided.topic,
+            piece,
+            divided.retain,
+            divided.properties,
+            offset,
+            size,
+        ];
         if let Some(current) = &mut self.current {
             current.len = len;
         }
@@ -362,32 +399,6 @@ impl Session {
         let block = &mut self.receiver.storage_mut().0;
         self.view.point_to(block, position + from..position + to);
         self.view.obj()
-    }
-
-    /// The topic of a message, by its alias if need be (MQTT 5, 3.3.2.3.4), or
-    /// the reason code to end the connection with.
-    ///
-    /// # Raises
-    /// `MemoryError`
-    fn topic(&self, p: &Packet<'_>) -> Result<Obj, u8> {
-        let Some(alias) = number(p.properties, property::TOPIC_ALIAS) else {
-            return Ok(same_or_new(self.last_topic, p.topic));
-        };
-        if alias as usize > self.aliases.len() {
-            return Err(0x94);
-        }
-        let at = Obj::int(alias as isize - 1);
-        if !p.topic.is_empty() {
-            let topic = same_or_new(self.last_topic, p.topic);
-            self.aliases.set_item(at, topic);
-            return Ok(topic);
-        }
-        let topic = self.aliases.item(at);
-        if topic.is_none() {
-            Err(0x82)
-        } else {
-            Ok(topic)
-        }
     }
 
     /// The peer breaks the protocol: MQTT 5 tells it why (4.13.1).
@@ -413,7 +424,7 @@ impl Session {
                 return;
             }
             if pid.is_some() {
-                self.transmitter.reserve_answer(ACK);
+                self.transmitter.reserve(ACK);
             }
             current.len = 0;
             self.view.clear();
@@ -422,7 +433,7 @@ impl Session {
                 return;
             }
             self.current = None;
-            self.divided = Obj::none();
+            self.divided = None;
             if let Some((kind, pid)) = self.state.delivered(qos, pid) {
                 self.acknowledge(kind, pid, 0);
             }
@@ -450,58 +461,85 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`, and what a stream written in Python raises.
-    fn read(mut this: Native<Session>, now: u32, reads: &mut usize) -> Option<isize> {
-        let Some(stream) = this.stream else {
+    fn read(
+        vm: &mut Vm,
+        mut this: Native<'_, Session>,
+        now: u32,
+        reads: &mut usize,
+    ) -> Option<isize> {
+        let session = this.get_mut(vm);
+        let Some(stream) = session.stream else {
             return Some(CLOSED);
         };
-        if this.failed != 0 {
-            return Some(this.failed);
+        if session.failed != 0 {
+            return Some(session.failed);
         }
-        if this.drained {
-            this.drained = false;
+        if session.drained {
+            session.drained = false;
             return Some(WAIT);
         }
         if *reads == 0 {
             return Some(MORE);
         }
         *reads -= 1;
-        let window = this.receiver.window().map_err(|_| Exception::Memory);
-        let room = window.or_raise().len();
-        let mut memory = this.receiver.storage_mut().0.lend();
+        let window = session.receiver.window().map_err(|_| Exception::Memory);
+        let mut room = window.or_raise().len();
+        let mut memory = session.receiver.storage_mut().0.lend();
         let from = memory.len() - room;
-        let exact = this.exact();
-        let room = match exact {
-            true => room.min(this.receiver.missing()),
-            false => room,
-        };
-        let opened = this.opened;
-        this.failed = IN_CALL;
-        let result = stream.read(memory.get_mut(from..from + room).unwrap_or_default());
-        let storage = &mut this.receiver.storage_mut().0;
-        storage.settle(memory);
-        if this.opened != opened {
+        let exact = session.exact();
+        if exact {
+            room = room.min(session.receiver.missing());
+        }
+        let opened = session.opened;
+        session.failed = IN_CALL;
+        let window = memory.get_mut(from..from + room).unwrap_or_default();
+        let result = stream.read(vm, window);
+        let session = this.get_mut(vm);
+        session.receiver.storage_mut().0.settle(memory);
+        if session.opened != opened {
             return Some(stream_error(errno::EIO));
         }
-        this.failed = match result {
+        session.failed = match result {
             Ok(0) => CLOSED,
             Ok(n) => {
-                this.receiver.commit(n);
+                session.receiver.commit(n);
                 // Else the next read tells.
                 const MORE: u8 = traits::BUFFERED | traits::PIECEMEAL | traits::EXACT;
-                let tells = this.traits & MORE == 0;
-                this.drained = n < room && tells;
-                this.state.keep_alive.received(now);
-                this.failed = 0;
+                session.drained = n < room && session.traits & MORE == 0;
+                session.state.keep_alive.received(now);
+                session.failed = 0;
                 return None;
             }
             Err(errno::EAGAIN) => WAIT,
             Err(errno::ETIMEDOUT | errno::ETIMEDOUT_NEWLIB) if exact => WAIT,
             Err(e) => stream_error(e),
         };
-        Some(match this.failed {
-            WAIT if exact && !this.receiver.is_empty() => MORE,
+        Some(match session.failed {
+            WAIT if exact && !session.receiver.is_empty() => MORE,
             answer => answer,
         })
+    }
+}
+
+/// The topic of a message, by its alias if need be (MQTT 5, 3.3.2.3.4), or
+/// the reason code to end the connection with.
+///
+/// # Raises
+/// `MemoryError`
+fn topic(aliases: &mut [Obj], last: Obj, p: &Packet<'_>) -> Result<Obj, u8> {
+    let Some(alias) = number(p.properties, property::TOPIC_ALIAS) else {
+        return Ok(same_or_new(last, p.topic));
+    };
+    let Some(known) = aliases.get_mut(alias as usize - 1) else {
+        return Err(0x94);
+    };
+    if !p.topic.is_empty() {
+        *known = same_or_new(last, p.topic);
+    }
+    if known.is_none() {
+        Err(0x82)
+    } else {
+        Ok(*known)
     }
 }
 
@@ -520,8 +558,9 @@ fn worst(codes: &[u8]) -> u8 {
 /// # Raises
 /// `MemoryError`
 fn same_or_new(known: Obj, topic: &[u8]) -> Obj {
-    match buffer(known) {
-        Ok(bytes) if *bytes == *topic => known,
-        _ => Obj::bytes(topic),
+    if known.has_bytes(topic) {
+        known
+    } else {
+        Obj::bytes(topic)
     }
 }

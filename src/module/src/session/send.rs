@@ -6,10 +6,10 @@ use crate::limits::{Limits, number, property};
 use crate::properties::Encoded;
 use crate::transmit::WHOLE;
 use core::num::NonZeroU16;
-use micropython::{Exception, Native, Obj, OrRaise, buffer, bytes_of, errno};
+use micropython::{Exception, GcVec, Native, Obj, OrRaise, Vm, bytes_of, errno};
 use mqtt_codec::{
     AckKind, Auth, Body, Connect, Disconnect, Error, PINGREQ, Pid, Place, PublishHead, QoS,
-    Subscribe, measure,
+    Subscribe, Version, measure,
 };
 use mqtt_session::Wait;
 
@@ -35,64 +35,47 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    pub(super) fn connect(mut this: Native<Session>, args: &[Obj]) -> Obj {
-        let now = ticks(arg(args, 0));
-        let clean = arg(args, 1).is_true();
+    pub(super) fn connect(vm: &mut Vm, mut this: Native<'_, Session>, args: &[Obj]) -> Obj {
+        let now = ticks(vm, arg(args, 0));
+        let clean = arg(args, 1).is_true(vm);
         let keep_alive = Exception::Value(c"keepalive must be 0 to 65535 seconds");
-        let keep_alive = uint(arg(args, 3), 0xffff, keep_alive) as u16;
-        let will = WillArgument::new(arg(args, 6));
+        let keep_alive = uint(vm, arg(args, 3), 0xffff, keep_alive) as u16;
+        let will = WillArgument::new(vm, arg(args, 6));
         let of_will = will.as_ref().map_or(Obj::none(), |will| will.properties);
-        let of_will = this.properties(of_will, Place::Will);
-        let encoded = this.properties(arg(args, 7), Place::Connect);
-        // No Python code runs from here on: it could free what these refer to.
-        let bytes = will.as_ref().map(WillArgument::bytes);
-        let client_id = bytes_of(arg(args, 2));
-        let (user, password) = (optional(arg(args, 4)), optional(arg(args, 5)));
+        let version = this.get(vm).version;
+        let of_will = properties(vm, version, of_will, Place::Will);
+        let encoded = properties(vm, version, arg(args, 7), Place::Connect);
+        let session = this.get_mut(vm);
         let properties = encoded.get();
         let packet = Connect {
-            version: this.version,
+            version,
             clean,
             keep_alive,
-            client_id: &client_id,
-            user: user.as_deref(),
-            password: password.as_deref(),
-            will: will
-                .as_ref()
-                .zip(bytes.as_ref())
-                .map(|(will, bytes)| will.packet(bytes, of_will.get())),
+            client_id: bytes_of(vm, arg(args, 2)),
+            user: optional(vm, arg(args, 4)),
+            password: optional(vm, arg(args, 5)),
+            will: will.as_ref().map(|will| will.packet(vm, of_will.get())),
             properties,
         };
         // No MemoryError once CONNECT is to be written.
         let inbound = aliases(number(properties, property::TOPIC_ALIAS_MAXIMUM).unwrap_or(0));
-        let outbound = aliases(this.max_outbound.into());
-        this.limits = Limits::NONE;
-        this.send(&packet);
-        this.aliases = inbound;
-        this.outbound = outbound;
-        this.authenticates = properties.get(property::AUTHENTICATION_METHOD).is_some();
-        this.terse = number(properties, property::REQUEST_PROBLEM_INFORMATION) == Some(0);
-        this.clean = clean;
+        let outbound = aliases(session.max_outbound.into());
+        session.limits = Limits::NONE;
+        session.send(&packet);
+        session.aliases = inbound;
+        session.outbound = outbound;
+        session.authenticates = properties.get(property::AUTHENTICATION_METHOD).is_some();
+        session.terse = number(properties, property::REQUEST_PROBLEM_INFORMATION) == Some(0);
+        session.clean = clean;
         of_will.free();
         encoded.free();
-        if this.exact() {
+        if session.exact() {
             let keep_alive = u32::from(keep_alive) * 1000;
-            this.state.keep_alive.configure(keep_alive);
+            session.state.keep_alive.configure(keep_alive);
         }
-        this.state.keep_alive.start(now);
-        Self::push(this, now);
-        Self::unsent(this)
-    }
-
-    /// The properties of a packet to be sent; 3.1.1 has none.
-    ///
-    /// # Raises
-    /// `TypeError`
-    fn properties(&self, obj: Obj, place: Place) -> Encoded {
-        if self.version.is_v5() {
-            Encoded::new(obj, place)
-        } else {
-            Encoded::NONE
-        }
+        session.state.keep_alive.start(now);
+        Self::push(vm, this.lend(), now);
+        Self::unsent(vm, this)
     }
 
     /// Puts a packet behind what is still to be written, unless nothing will be.
@@ -104,7 +87,7 @@ impl Session {
         if self.limits.exceeds(size.len) {
             refuse(Error::PacketTooLarge)
         }
-        if self.failed != 0 {
+        if self.failed != 0 || self.leaving {
             return;
         }
         let room = self.transmitter.reserve(size.len);
@@ -116,9 +99,9 @@ impl Session {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    pub(super) fn push(this: Native<Session>, now: u32) {
-        if this.backlog != backlog::BLOCKED {
-            Self::write(this, now, false);
+    pub(super) fn push(vm: &mut Vm, this: Native<'_, Session>, now: u32) {
+        if this.get(vm).backlog != backlog::BLOCKED {
+            Self::write(vm, this, now, false);
         }
     }
 
@@ -127,44 +110,52 @@ impl Session {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn write(mut this: Native<Session>, now: u32, mut urgent: bool) {
+    fn write(vm: &mut Vm, mut this: Native<'_, Session>, now: u32, mut urgent: bool) {
         let mut moved = false;
         let mut backlog = backlog::NONE;
-        while let Some(stream) = this.stream
-            && this.failed == 0
-        {
-            if this.transmitter.is_empty() {
-                this.transmitter.reset();
-                if !this.ready() || !this.state.flights.window.wants_ping() {
+        loop {
+            let session = this.get_mut(vm);
+            let Some(stream) = session.stream else { return };
+            if session.failed != 0 {
+                return;
+            }
+            if session.transmitter.is_empty() {
+                session.transmitter.reset();
+                if !session.ready() || !session.state.flights.window.wants_ping() {
                     break;
                 }
                 // It finds room: the memory held CONNECT.
-                this.raw(&PINGREQ);
-                this.state.pinged(now);
+                session.raw(&PINGREQ);
+                session.state.pinged(now);
                 urgent = true;
             }
             if !urgent
-                && let Some(len) = this.transmitter.begins()
-                && !this.state.flights.window.room(len)
+                && let Some(len) = session.transmitter.begins()
+                && !session.state.flights.window.room(len)
             {
                 backlog = backlog::HELD;
                 break;
             }
-            let offer = this.transmitter.offer();
-            let opened = this.opened;
-            this.failed = IN_CALL;
-            let result = offer.write(&stream);
-            if this.opened != opened {
+            if session.transmitter.refill(vm).is_err() {
+                session.failed = stream_error(errno::EIO);
                 return;
             }
-            this.failed = 0;
+            let offer = session.transmitter.offer();
+            let opened = session.opened;
+            session.failed = IN_CALL;
+            let result = stream.write(vm, offer.bytes());
+            let session = this.get_mut(vm);
+            if session.opened != opened {
+                return;
+            }
+            session.failed = 0;
             backlog = backlog::BLOCKED;
             let n = match result {
                 Ok(n) => n,
                 Err(errno::EAGAIN) => 0,
                 Err(e) => {
-                    if !this.waits(e) {
-                        this.failed = stream_error(e);
+                    if !session.waits(e) {
+                        session.failed = stream_error(e);
                         return;
                     }
                     backlog = backlog::HELD;
@@ -173,22 +164,23 @@ impl Session {
             };
             if n > 0 {
                 moved = true;
-                this.state.flights.window.wrote(n);
+                session.state.flights.window.wrote(n);
             }
-            if !this.transmitter.taken(offer, n) {
+            if !session.transmitter.taken(offer, n) {
                 break;
             }
             backlog = backlog::NONE;
         }
-        this.backlog = backlog;
+        let session = this.get_mut(vm);
+        session.backlog = backlog;
         let blocked = backlog == backlog::BLOCKED;
         if moved {
-            this.state.sent(now, blocked);
+            session.state.sent(now, blocked);
         } else if blocked {
-            this.state.keep_alive.stalled(now);
+            session.state.keep_alive.stalled(now);
         }
         if backlog == backlog::HELD {
-            this.state.keep_alive.held(now);
+            session.state.keep_alive.held(now);
         }
     }
 
@@ -204,18 +196,20 @@ impl Session {
     }
 
     /// `flush(now)`: once the stream takes bytes again. Answers like `unsent`.
-    pub(super) fn flush(this: Native<Session>, now: Obj) -> Obj {
-        Self::write(this, ticks(now), false);
-        Self::unsent(this)
+    pub(super) fn flush(vm: &mut Vm, mut this: Native<'_, Session>, now: Obj) -> Obj {
+        let now = ticks(vm, now);
+        Self::write(vm, this.lend(), now, false);
+        Self::unsent(vm, this)
     }
 
     /// 0: all is written; 1: call `flush` when the stream takes bytes; 2: call it
     /// after an answer of the peer or a moment, the stream would seem to take bytes;
     /// below 0: the negative number of the error that ended the connection.
-    pub(super) fn unsent(this: Native<Session>) -> Obj {
-        Obj::int(match this.failed {
-            0 if this.transmitter.is_empty() => 0,
-            0 if this.backlog == backlog::HELD => 2,
+    pub(super) fn unsent(vm: &mut Vm, this: Native<'_, Session>) -> Obj {
+        let session = this.get(vm);
+        Obj::int(match session.failed {
+            0 if session.transmitter.is_empty() => 0,
+            0 if session.backlog == backlog::HELD => 2,
             0 => 1,
             IN_CALL => stream_error(errno::EIO),
             CLOSED => stream_error(errno::ECONNRESET),
@@ -228,9 +222,9 @@ impl Session {
     ///
     /// # Raises
     /// `MemoryError`, with nothing changed.
-    fn begin(&mut self, pid: Obj, wait: Wait, now: u32) -> Option<(Pid, bool)> {
+    fn begin(&mut self, pid: Option<Pid>, wait: Wait, now: u32) -> Option<(Pid, bool)> {
         let flights = &mut self.state.flights;
-        match Pid::new(pid.to_int() as u16) {
+        match pid {
             None => {
                 let pid = flights.begin(wait, now);
                 let pid = pid.map_err(|_| Exception::Memory).or_raise()?;
@@ -248,13 +242,14 @@ impl Session {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn requested(mut this: Native<Session>, pid: Option<Pid>, now: u32) -> Obj {
-        Self::push(this, now);
+    fn requested(vm: &mut Vm, mut this: Native<'_, Session>, pid: Option<Pid>, now: u32) -> Obj {
+        Self::push(vm, this.lend(), now);
+        let session = this.get_mut(vm);
         if let Some(pid) = pid {
-            this.state.flights.asked(pid);
+            session.state.flights.asked(pid);
         }
         let pid = pid.map_or(0, |pid| pid.get() as isize);
-        let backlog = if this.transmitter.is_empty() {
+        let backlog = if session.transmitter.is_empty() {
             0
         } else {
             BACKLOG
@@ -269,36 +264,38 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    pub(super) fn publish(mut this: Native<Session>, args: &[Obj]) -> Obj {
-        let now = ticks(arg(args, 0));
+    pub(super) fn publish(vm: &mut Vm, mut this: Native<'_, Session>, args: &[Obj]) -> Obj {
+        let now = ticks(vm, arg(args, 0));
+        let pid = Pid::new(arg(args, 1).to_int(vm) as u16);
         let message = arg(args, 3);
-        let qos = qos(arg(args, 5));
-        let retain = arg(args, 4).is_true();
-        let encoded = this.properties(arg(args, 6), Place::PublishOut);
-        // No Python code runs from here on: it could free what these refer to.
-        let (topic, payload) = (bytes_of(arg(args, 2)), bytes_of(message));
+        let qos = qos(vm, arg(args, 5));
+        let retain = arg(args, 4).is_true(vm);
+        let version = this.get(vm).version;
+        let encoded = properties(vm, version, arg(args, 6), Place::PublishOut);
+        let session = this.get_mut(vm);
+        let (topic, payload) = (bytes_of(vm, arg(args, 2)), bytes_of(vm, message));
         let properties = encoded.get();
         let mut head = PublishHead {
-            version: this.version,
+            version,
             dup: false,
             retain,
             qos,
             pid: (qos != QoS::AtMostOnce).then_some(Pid::MIN),
-            topic: &topic,
+            topic,
             alias: None,
             properties,
             payload_len: payload.len(),
         };
         let mut size = sound(measure(&head));
-        if !this.ready() {
+        if !session.ready() {
             return Obj::int(BUSY);
         }
         // The alias that the server learns by this.
         let own = number(properties, property::TOPIC_ALIAS).unwrap_or(0);
         let mut new = own;
         if own == 0
-            && let Some((alias, known)) = this.alias(&topic)
-            && (known || !this.limits.exceeds(size.len + payload.len() + ALIAS))
+            && let Some((alias, known)) = session.alias(topic)
+            && (known || !session.limits.exceeds(size.len + payload.len() + ALIAS))
         {
             head.alias = Some(alias);
             if known {
@@ -308,24 +305,24 @@ impl Session {
             }
             size = sound(measure(&head));
         }
-        let learned = if 0 < new && new <= this.max_outbound.into() && !head.topic.is_empty() {
-            Obj::bytes(&topic)
+        let learned = if 0 < new && new <= session.max_outbound.into() && !head.topic.is_empty() {
+            Obj::bytes(topic)
         } else {
             Obj::none()
         };
         // An alias of the application's means nothing over another connection.
-        if topic.is_empty() && arg(args, 1).to_int() != 0 {
+        if topic.is_empty() && pid.is_some() {
             return Obj::int(REFUSED - 0x94);
         }
         let len = size.len;
         let total = len + payload.len();
-        if let Some(reason) = this.limits.refuse_publish(total, qos, retain, own) {
+        if let Some(reason) = session.limits.refuse_publish(total, qos, retain, own) {
             return Obj::int(REFUSED - isize::from(reason));
         }
-        // The payload goes with the head as far as a packet is copied at all.
+        // The payload goes with the head as far as a packet is copied at once.
         let part = payload.len().min(WHOLE.saturating_sub(len));
         let total = len + part;
-        this.transmitter.reserve(total);
+        session.transmitter.reserve(total);
         let wait = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce => Some(Wait::Puback),
@@ -333,36 +330,38 @@ impl Session {
         };
         // Nothing can fail from where it counts as in flight.
         if let Some(wait) = wait {
-            let Some((pid, dup)) = this.begin(arg(args, 1), wait, now) else {
+            let Some((pid, dup)) = session.begin(pid, wait, now) else {
                 return Obj::int(BUSY);
             };
             head.pid = Some(pid);
             head.dup = dup;
         }
-        if !learned.is_none() {
-            this.outbound.set_item(Obj::int(new as isize - 1), learned);
+        if !learned.is_none()
+            && let Some(known) = session.outbound.get_mut(new as usize - 1)
+        {
+            *known = learned;
         }
-        let room = this.transmitter.reserve(total);
+        let room = session.transmitter.reserve(total);
         sound(size.encode(&head, room));
         if let (Some(to), Some(from)) = (room.get_mut(len..), payload.get(..part)) {
             to.copy_from_slice(from);
         }
-        this.transmitter.commit(total);
+        session.transmitter.commit(total);
         if part < payload.len() {
-            this.transmitter.follow(message, part..payload.len());
+            session.transmitter.follow(message, part..payload.len());
         }
         let pid = head.pid;
         encoded.free();
-        Self::requested(this, pid, now)
+        Self::requested(vm, this, pid, now)
     }
 
     /// The alias to give a topic (MQTT 5, 3.3.2.3.4), and whether the server
     /// knows it. The first topics get them, as many as there are.
     fn alias(&self, topic: &[u8]) -> Option<(NonZeroU16, bool)> {
-        for i in 1..=self.max_outbound.min(self.limits.alias) {
-            let known = self.outbound.item(Obj::int(i as isize - 1));
+        let most = self.max_outbound.min(self.limits.alias);
+        for (i, known) in (1..=most).zip(self.outbound.iter()) {
             let free = known.is_none();
-            if free || buffer(known).is_ok_and(|known| *known == *topic) {
+            if free || known.has_bytes(topic) {
                 return NonZeroU16::new(i).map(|alias| (alias, !free));
             }
         }
@@ -375,80 +374,82 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`, `ValueError`, `MemoryError`
-    pub(super) fn subscribe(mut this: Native<Session>, args: &[Obj]) -> Obj {
-        let now = ticks(arg(args, 0));
-        let (topics, options) = (arg(args, 2), optional(arg(args, 3)));
-        let unsubscribe = options.is_none();
+    pub(super) fn subscribe(vm: &mut Vm, mut this: Native<'_, Session>, args: &[Obj]) -> Obj {
+        let now = ticks(vm, arg(args, 0));
+        let pid = Pid::new(arg(args, 1).to_int(vm) as u16);
+        let topics = arg(args, 2);
+        let unsubscribe = arg(args, 3).is_none();
         let place = if unsubscribe {
             Place::Unsubscribe
         } else {
             Place::Subscribe
         };
-        let encoded = this.properties(arg(args, 4), place);
-        // No Python code runs from here on: it could free what these refer to.
+        let version = this.get(vm).version;
+        let encoded = properties(vm, version, arg(args, 4), place);
+        let session = this.get_mut(vm);
         let properties = encoded.get();
-        let options = options.as_deref().unwrap_or_default();
-        let count = if topics.is_list() { topics.len() } else { 0 };
+        let options = optional(vm, arg(args, 3)).unwrap_or_default();
+        let count = topics.list_len();
         if count > MAX_TOPICS || !unsubscribe && options.len() != count {
             Exception::Value(c"topics must be a list of 1 to 255, each with its options").raise()
         }
+        let filter = |i| topics.list_item(i).map(|filter| bytes_of(vm, filter));
         let mut packet = Subscribe {
             unsubscribe,
-            version: this.version,
+            version,
             pid: Pid::MIN,
             properties,
-            filters: |i: usize| {
-                let filter = (i < count).then(|| bytes_of(topics.item(Obj::uint(i))))?;
-                Some((filter, options.get(i).copied().unwrap_or(0)))
-            },
+            filters: |i: usize| Some((filter(i)?, options.get(i).copied().unwrap_or(0))),
         };
         let len = sound(measure(&packet)).len;
-        if !this.ready() {
+        if !session.ready() {
             return Obj::int(BUSY);
         }
-        let mut refusal = this.limits.exceeds(len).then_some(TOO_LARGE);
+        let mut refusal = session.limits.exceeds(len).then_some(TOO_LARGE);
         let has_id = properties.get(property::SUBSCRIPTION_ID).is_some();
         for i in 0..options.len() {
-            let filter = bytes_of(topics.item(Obj::uint(i)));
-            refusal = refusal.or(this.limits.refuse_subscribe(&filter, has_id));
+            let filter = filter(i).unwrap_or_default();
+            refusal = refusal.or(session.limits.refuse_subscribe(filter, has_id));
         }
         if let Some(reason) = refusal {
             return Obj::int(REFUSED - isize::from(reason));
         }
-        this.transmitter.reserve(len);
+        session.transmitter.reserve(len);
         let codes = count as u8;
         let wait = if !unsubscribe {
             Wait::Suback(codes)
-        } else if this.version.is_v5() {
+        } else if version.is_v5() {
             Wait::Unsuback(codes)
         } else {
             Wait::Unsuback(0)
         };
-        let Some((pid, _)) = this.begin(arg(args, 1), wait, now) else {
+        let Some((pid, _)) = session.begin(pid, wait, now) else {
             return Obj::int(BUSY);
         };
         packet.pid = pid;
-        this.send(&packet);
+        session.send(&packet);
         encoded.free();
-        Self::requested(this, Some(pid), now)
+        Self::requested(vm, this, Some(pid), now)
     }
 
     /// Sends a PINGREQ. Answers like `unsent`.
-    pub(super) fn ping(this: Native<Session>, now: Obj) -> Obj {
-        let now = ticks(now);
-        if this.failed == 0 {
-            Self::send_ping(this, now);
+    pub(super) fn ping(vm: &mut Vm, mut this: Native<'_, Session>, now: Obj) -> Obj {
+        let now = ticks(vm, now);
+        let session = this.get(vm);
+        if session.failed == 0 && !session.leaving {
+            Self::send_ping(vm, this.lend(), now);
         }
-        Self::unsent(this)
+        Self::unsent(vm, this)
     }
 
     /// # Raises
     /// `MemoryError`, and what a stream written in Python raises.
-    pub(super) fn send_ping(mut this: Native<Session>, now: u32) {
-        this.raw(&PINGREQ);
-        this.state.pinged(now);
-        if this.backlog != backlog::BLOCKED {
-            Self::write(this, now, true);
+    pub(super) fn send_ping(vm: &mut Vm, mut this: Native<'_, Session>, now: u32) {
+        let session = this.get_mut(vm);
+        session.raw(&PINGREQ);
+        session.state.pinged(now);
+        if session.backlog != backlog::BLOCKED {
+            Self::write(vm, this, now, true);
         }
     }
 
@@ -463,27 +464,29 @@ impl Session {
     ///
     /// # Raises
     /// `TypeError`
-    pub(super) fn control(mut this: Native<Session>, args: &[Obj]) -> Obj {
+    pub(super) fn control(vm: &mut Vm, mut this: Native<'_, Session>, args: &[Obj]) -> Obj {
         const REASON: Exception = Exception::Value(c"reason must be 0 to 255");
-        let now = ticks(arg(args, 0));
-        let reason = uint(arg(args, 2), 0xff, REASON) as u8;
-        let auth = arg(args, 1).is_true();
+        let now = ticks(vm, arg(args, 0));
+        let reason = uint(vm, arg(args, 2), 0xff, REASON) as u8;
+        let auth = arg(args, 1).is_true(vm);
         let place = if auth {
             Place::Auth
         } else {
             Place::DisconnectOut
         };
-        let encoded = this.properties(arg(args, 3), place);
+        let version = this.get(vm).version;
+        let encoded = properties(vm, version, arg(args, 3), place);
+        let session = this.get_mut(vm);
         let properties = encoded.get();
-        if auth && this.version.is_v5() {
-            this.send(&Auth { reason, properties });
+        if auth && version.is_v5() {
+            session.send(&Auth { reason, properties });
         } else {
-            this.say(Disconnect { reason, properties });
-            this.leaving = true;
+            session.say(Disconnect { reason, properties });
+            session.leaving = true;
         }
         encoded.free();
-        Self::push(this, now);
-        Self::unsent(this)
+        Self::push(vm, this.lend(), now);
+        Self::unsent(vm, this)
     }
 
     pub(super) fn say(&mut self, packet: Disconnect<'_>) {
@@ -492,11 +495,24 @@ impl Session {
 
     /// # Raises
     /// `MemoryError`, and what a stream written in Python raises.
-    pub(super) fn release(mut this: Native<Session>, pid: Pid, now: u32) {
-        this.acknowledge(AckKind::Pubrel, pid, 0);
-        this.state.flights.again(pid, now);
-        Self::push(this, now);
-        this.state.flights.asked(pid);
+    pub(super) fn release(vm: &mut Vm, mut this: Native<'_, Session>, pid: Pid, now: u32) {
+        let session = this.get_mut(vm);
+        session.acknowledge(AckKind::Pubrel, pid, 0);
+        session.state.flights.again(pid, now);
+        Self::push(vm, this.lend(), now);
+        this.get_mut(vm).state.flights.asked(pid);
+    }
+}
+
+/// The properties of a packet to be sent; 3.1.1 has none.
+///
+/// # Raises
+/// `TypeError`, `ValueError`, `MemoryError`
+fn properties(vm: &mut Vm, version: Version, obj: Obj, place: Place) -> Encoded {
+    if version.is_v5() {
+        Encoded::new(vm, obj, place)
+    } else {
+        Encoded::NONE
     }
 }
 
@@ -504,10 +520,6 @@ impl Session {
 ///
 /// # Raises
 /// `MemoryError`
-fn aliases(n: u32) -> Obj {
-    let list = Obj::list_new();
-    for _ in 0..n {
-        list.list_append(Obj::none());
-    }
-    list
+fn aliases(n: u32) -> GcVec<Obj> {
+    GcVec::filled(n as usize, Obj::none()).or_raise()
 }
