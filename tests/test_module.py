@@ -827,6 +827,13 @@ def test_a_bounded_stream_takes_answers_for_what_they_tell(run):
         print(len(pids), session.unsent())
         answer(0x40, pids[2])  # Those before it may come later
         print(session.unsent())
+        # One of QoS 1 that is held back is not asked yet: it goes with the answer to the PINGREQ behind the first
+        session, stream = connected(traits=2)
+        assert publish(0, 20_000) == 0 and stream.written[-1] == PING and publish(1, 20_000) & BACKLOG
+        del stream.written[:]
+        stream.data, stream.at = b"\\xd0\\0", 0
+        drain(session, None)
+        print(session.unsent(), sum(map(len, stream.written)) > 20_000)
         # A packet beyond the bound waits until all is answered
         session, stream = connected(traits=2)
         for _ in range(3):
@@ -835,7 +842,7 @@ def test_a_bounded_stream_takes_answers_for_what_they_tell(run):
         answer(0x40, pid)
         print(session.unsent(), sum(map(len, stream.written)) > 20_000)
     """
-    assert run(script).splitlines() == ["False", "8 2", "0", "0 True"]
+    assert run(script).splitlines() == ["False", "8 2", "0", "0 True", "0 True"]
 
 
 def test_a_bounded_stream_that_is_held_back_ends(run):

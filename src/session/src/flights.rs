@@ -174,7 +174,7 @@ impl<L: List<Flight>> Flights<L> {
             sent_at: now,
         };
         self.table.push(flight);
-        self.window.asking = true;
+        self.window.asking = Some(pid);
         Ok(Some(pid))
     }
 
@@ -321,7 +321,7 @@ impl<L: List<Flight>> Flights<L> {
         f.flags &= ABANDONED;
         f.sends = f.sends.saturating_add(1);
         f.sent_at = now;
-        self.window.asking = true;
+        self.window.asking = Some(new);
         Some((new, !anew))
     }
 
@@ -349,12 +349,13 @@ impl<L: List<Flight>> Flights<L> {
         Due::Nothing(next)
     }
 
-    /// The request was written, or as much of it as the stream took.
-    pub fn asked(&mut self, pid: Pid) {
+    /// All is written that was queued.
+    pub fn written(&mut self) {
         let window = &mut self.window;
-        window.asking = false;
         // The answer to one sent again could be to the first.
-        if let Some(f) = self.table.iter_mut().find(|f| f.pid == pid && f.sends == 1) {
+        if let Some(pid) = window.asking.take()
+            && let Some(f) = self.table.iter_mut().find(|f| f.pid == pid && f.sends == 1)
+        {
             f.mark = window.ask();
         }
     }

@@ -1,5 +1,7 @@
 //! What was written and is not known to have arrived, for transports that do not tell when their queue is full.
 
+use mqtt_codec::Pid;
+
 /// What may be under way, in units of [`UNIT`] bytes: 24 short writes or 3840 bytes. lwIP holds 32 segments and some
 /// 6 KB of a connection; beyond them it stops the program.
 const BOUND: u16 = 120;
@@ -21,8 +23,8 @@ pub struct Window {
     arrived: u16,
     /// What had been written when the last packet was that the peer answers.
     asked: u16,
-    /// A request is queued that will be asked.
-    pub(crate) asking: bool,
+    /// A request that is queued, to be asked once it is written.
+    pub(crate) asking: Option<Pid>,
     /// PINGREQs without their answers yet.
     pings: u8,
     /// Of the first of them, if there was none before it.
@@ -58,10 +60,7 @@ impl Window {
 
     /// Half of the bound was written since the last packet that is answered: a PINGREQ is to follow.
     pub fn wants_ping(&self) -> bool {
-        self.bounded
-            && !self.asking
-            && self.pings == 0
-            && self.written.wrapping_sub(self.asked) >= BOUND / 2
+        self.bounded && self.pings == 0 && self.written.wrapping_sub(self.asked) >= BOUND / 2
     }
 
     /// A packet was written that the peer will answer: what to remember for [`arrived`](Window::arrived).

@@ -121,6 +121,7 @@ impl Session {
             }
             if session.transmitter.is_empty() {
                 session.transmitter.reset();
+                session.state.flights.written();
                 if !session.ready() || !session.state.flights.window.wants_ping() {
                     break;
                 }
@@ -244,10 +245,7 @@ impl Session {
     /// What a stream written in Python raises.
     fn requested(vm: &mut Vm, mut this: Native<'_, Session>, pid: Option<Pid>, now: u32) -> Obj {
         Self::push(vm, this.lend(), now);
-        let session = this.get_mut(vm);
-        if let Some(pid) = pid {
-            session.state.flights.asked(pid);
-        }
+        let session = this.get(vm);
         let pid = pid.map_or(0, |pid| pid.get() as isize);
         let backlog = if session.transmitter.is_empty() {
             0
@@ -499,8 +497,7 @@ impl Session {
         let session = this.get_mut(vm);
         session.acknowledge(AckKind::Pubrel, pid, 0);
         session.state.flights.again(pid, now);
-        Self::push(vm, this.lend(), now);
-        this.get_mut(vm).state.flights.asked(pid);
+        Self::push(vm, this, now);
     }
 }
 
