@@ -114,3 +114,41 @@ def test_unknown_name(clients, peer):
     p = clients.start(peer, ATTEMPT, config={"server": "no-such-host.invalid"})
     p.expect(rf"^came of it: -?\d+ no-such-host.invalid port {peer.port}: the name is not known")
     end(p)
+
+
+def test_last_rx_before_the_first_connection(mp):
+    """It is a reading of ticks_ms."""
+    script = """
+        from mqtt_as import MQTTClient
+        from time import ticks_diff, ticks_ms
+        t = ticks_ms()
+        client = MQTTClient({"server": "localhost"})
+        print(0 <= ticks_diff(client.last_rx, t) <= ticks_diff(ticks_ms(), t))
+    """
+    assert mp(script).lines == ["True"]
+
+
+def test_properties_of_connect_are_those_of_the_next_one(clients, peer):
+    """Applications read and change them between connections."""
+    script = """
+        async def main(client):
+            await client.connect()
+            print(client.mqttv5_con_props)
+            await client.disconnect()
+            client.mqttv5_con_props = {0x11: 7}
+            await client.connect()
+            print("again")
+            await told()
+    """
+    p = clients.start(peer, script, config={"mqttv5": True, "mqttv5_con_props": {0x11: 5}})
+    c = peer.accept()
+    c.expect('10 # "MQTT" 05 02 00 3c 05 11 00 00 00 05 "id"')
+    c.send("20 03 00 00 00")
+    p.expect("{17: 5}")
+    c.expect("e0 #")
+    c.close()
+    c = peer.accept()
+    c.expect('10 # "MQTT" 05 02 00 3c 05 11 00 00 00 07 "id"')
+    c.send("20 03 00 00 00")
+    p.expect("again")
+    end(p)

@@ -22,7 +22,7 @@ class Auth:
 
     # The properties of a packet: what the coroutine says, over those there are
     async def begin(self, props):
-        props = dict(props)
+        props = dict(props or {})
         props.update(await self._coro(None, None) or {})
         props[0x15] = self._method
         return props

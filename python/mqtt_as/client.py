@@ -26,15 +26,17 @@ class MQTTClient(MQTT_base):
                 props = await self._auth.begin(props)
             self.dprint("Connecting to %s port %s" % (server, port))
             conn = self._conn = Connection(self)
-            self._connections += 1
             await conn.open(server, port, clean, self._identity + (props,))
         except BaseException as e:
             if len(self._servers) > 1:
                 self._next_server()
             if isinstance(e, OSError) and (self.DEBUG or not self._has_connected):
-                from .explain import connect_error
+                try:
+                    from .explain import connect_error
 
-                e = connect_error(e, server, port)
+                    e = connect_error(e, server, port)
+                except MemoryError:
+                    pass
             raise e
         self._set_connected(True)
         self._send_due()
@@ -70,6 +72,7 @@ class MQTTClient(MQTT_base):
             self.last_error = self._refusal(reason, props)
             conn.fail(OSError(-1, "Connection refused by the broker: 0x2002 %d%s" % (reason, self._reason_string(props))))
             return
+        self._connections += 1
         self.dprint("Connected")
         self.session_present = reason > 0xFF
         if 0x12 in props:  # Assigned client identifier: ours from now on
@@ -267,7 +270,7 @@ class MQTTClient(MQTT_base):
 
     # reason and properties: of MQTT 5. 0x04: the broker publishes the will
     async def disconnect(self, reason=0, properties=None):
-        if self.mqttv5 and isinstance(properties, dict) and properties.get(0x11) and not self.mqttv5_con_props.get(0x11):
+        if self.mqttv5 and isinstance(properties, dict) and properties.get(0x11) and not (self.mqttv5_con_props or {}).get(0x11):
             raise ValueError("session expiry (0x11) on disconnect needs one in config['mqttv5_con_props']")
         connected = self._isconnected
         end = self._send_disconnect(reason, properties)

@@ -112,7 +112,7 @@ class MQTT_base:
         self._new_locks()
         self._progress = asyncio.Event()  # Pulses when something moved on
         self._conn = Connection(self)  # The last one there was, here none yet
-        self._connections = 0
+        self._connections = 0  # That the broker accepted
         self._isconnected = False
         self._has_connected = False
         self._stopped = False  # By disconnect() or close()
