@@ -92,13 +92,15 @@ def test_constructor(run):
     script = """
         good = (False, 50, 1000, 60000, 15000, 10000, 4, 0, 65535, None)
         Session(*good)
-        for bad in ((), good[:-1], good + (1,)):
+        good += (256,)
+        Session(*good)
+        for bad in ((), good[:-2], good + (1,)):
             try:
                 Session(*bad)
                 print("taken", bad)
             except TypeError:
                 pass
-        for i in range(1, 9):
+        for i in (1, 2, 3, 4, 5, 6, 7, 8, 10):
             for wrong in (None, "1", 1.0, b"1", [], -1, 1 << 29 if i in (2,) else 1 << 62, -(1 << 62), 1 << 70):
                 try:
                     Session(*(wrong if j == i else v for j, v in enumerate(good)))
@@ -632,6 +634,22 @@ def test_partial_writes(run, size):
         print("fine")
     """
     assert run(script, options=("-X", "heapsize=2m")) == "fine\n"
+
+
+def test_send_buffer_at_rest(run):
+    """It is there from the first packet on, so that the heap need not have room for a larger one later."""
+    script = """
+        for obufsize in (256, 4000):
+            session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0, 65535, None, obufsize)
+            stream = connected(session=session)[1]
+            gc.collect()
+            before = gc.mem_alloc()
+            stream.room = 0
+            session.publish(0, 0, "t", bytes(1200), False, 0)
+            gc.collect()
+            print(gc.mem_alloc() - before > 500)
+    """
+    assert run(script) == "True\nFalse\n"
 
 
 def test_acknowledgements_while_blocked(run):

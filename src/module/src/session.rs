@@ -17,6 +17,9 @@ use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
 /// A receive buffer grows up to this while a burst lasts, in bytes.
 const BURST: usize = 2048;
 
+/// Bytes that the send buffer has at rest where the argument is not given.
+const OBUFSIZE: usize = 256;
+
 /// Silence after which a receive buffer that has grown is given back, in ms.
 const SILENCE: u32 = 1000;
 
@@ -140,7 +143,7 @@ pub struct Session {
 
 class! {
     Session {
-        new(10..=10) = Session::new;
+        new(10..=11) = Session::new;
         methods {
             open(self, stream, traits) = Session::open;
             close(self) = Session::close;
@@ -166,10 +169,10 @@ class! {
 
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
-    /// response_ms, max_repubs, topic_aliases, receive_maximum, pieces)`
+    /// response_ms, max_repubs, topic_aliases, receive_maximum, pieces, obufsize=256)`
     fn new(vm: &mut Vm, args: &[Obj]) -> Session {
         let range = Exception::Value(
-            c"out of range: IBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
+            c"out of range: IBUFSIZE, OBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
         );
         let number = |vm: &mut Vm, i, max| uint(vm, arg(args, i), max, range);
         let version = match arg(args, 0).is_true(vm) {
@@ -195,6 +198,10 @@ impl Session {
         );
         state.receive_maximum = number(vm, 8, 0xffff) as usize;
         let pieces = arg(args, 9);
+        let obufsize = match args.len() {
+            10 => OBUFSIZE,
+            _ => number(vm, 10, 1 << 24) as usize,
+        };
         let mut receiver = Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet);
         receiver.in_pieces = !pieces.is_none();
         Session {
@@ -219,7 +226,7 @@ impl Session {
             divided: None,
             pieces,
             receiver,
-            transmitter: Transmitter::new(),
+            transmitter: Transmitter::new(obufsize),
             state,
             view: MemoryView::new(),
             last_topic: Obj::none(),

@@ -5,9 +5,6 @@ use core::ops::Range;
 use micropython::{GcBytes, Loan, Obj, OrRaise, Vm, buffer};
 use mqtt_codec::{OutOfMemory, Storage};
 
-/// Capacity that is kept when all is written, in bytes.
-const REST: usize = 256;
-
 /// A packet up to this length is written at once; of a longer one the rest of the
 /// payload comes from where the application has it, so many bytes at a time. Each
 /// write then fills a TCP segment.
@@ -20,6 +17,8 @@ const NOWHERE: usize = usize::MAX;
 
 pub struct Transmitter {
     memory: Memory,
+    /// Capacity that it has at least, once there is something to write, and keeps, in bytes.
+    rest: usize,
     start: usize,
     end: usize,
     /// The object of the application's, a part of which is yet to be copied.
@@ -35,11 +34,10 @@ pub struct Transmitter {
 }
 
 impl Transmitter {
-    /// # Raises
-    /// `MemoryError`
-    pub fn new() -> Self {
+    pub fn new(rest: usize) -> Self {
         Transmitter {
-            memory: Memory::new(0),
+            memory: Memory(GcBytes::EMPTY),
+            rest,
             start: 0,
             end: 0,
             owner: Obj::none(),
@@ -59,9 +57,9 @@ impl Transmitter {
         self.part = 0..0;
         self.at = NOWHERE;
         self.partly = false;
-        if self.memory.bytes().len() > REST {
+        if self.memory.bytes().len() > self.rest {
             // A failure leaves the larger memory in place, which serves too.
-            let _ = self.memory.resize(REST, 0..0);
+            let _ = self.memory.resize(self.rest, 0..0);
         }
     }
 
@@ -81,7 +79,7 @@ impl Transmitter {
         let capacity = self.memory.bytes().len();
         if self.end + len > capacity {
             let moved = self.start;
-            let capacity = capacity.max(self.end - moved + len);
+            let capacity = capacity.max(self.rest).max(self.end - moved + len);
             self.memory.0.resize(capacity, moved..self.end).or_raise();
             self.start = 0;
             self.end -= moved;
