@@ -642,10 +642,11 @@ def test_send_buffer_at_rest(run):
         for obufsize in (256, 4000):
             session = Session(False, 50, 1 << 20, 0, 0, 1000, 4, 0, 65535, None, obufsize)
             stream = connected(session=session)[1]
+            payload = bytes(1200)
+            stream.room = 0
             gc.collect()
             before = gc.mem_alloc()
-            stream.room = 0
-            session.publish(0, 0, "t", bytes(1200), False, 0)
+            session.publish(0, 0, "t", payload, False, 0)
             gc.collect()
             print(gc.mem_alloc() - before > 500)
     """
