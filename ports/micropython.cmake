@@ -2,12 +2,14 @@
 #     make USER_C_MODULES=/path/to/the/checkout/ports/micropython.cmake FROZEN_MANIFEST=... (see manifest.py)
 # With CMAKE_ARGS=-DMQTT=3.1.1 it is a fifth smaller and without MQTT 5. MQTT_PACKAGES="mqtt_as umqtt", which make or the
 # environment gives, says what of python/ is frozen.
+# With CMAKE_ARGS=-DTLS=1 and TLS=1 in the environment, for what is frozen, it has _mqtt_tls and mqtt_as.tls13, too: TLS
+# 1.3, see docs/TLS13.md; TLS=p256 a smaller one.
 set(MQTT_AS_O ${CMAKE_BINARY_DIR}/mqtt_as/module.o)
 
 # cargo knows what is out of date: ask it each time
 separate_arguments(MQTT_AS_FLAGS UNIX_COMMAND "${CMAKE_C_FLAGS}")
 add_custom_target(mqtt_as_library
-    COMMAND ${CMAKE_COMMAND} -E env MQTT=${MQTT} ${CMAKE_CURRENT_LIST_DIR}/library ${MQTT_AS_O} ${CMAKE_C_COMPILER} ${MQTT_AS_FLAGS}
+    COMMAND ${CMAKE_COMMAND} -E env MQTT=${MQTT} TLS=${TLS} ${CMAKE_CURRENT_LIST_DIR}/library ${MQTT_AS_O} ${CMAKE_C_COMPILER} ${MQTT_AS_FLAGS}
     BYPRODUCTS ${MQTT_AS_O}
     VERBATIM
 )
@@ -29,5 +31,8 @@ target_sources(usermod_mqtt_as INTERFACE ${CMAKE_CURRENT_LIST_DIR}/mqtt_as.c ${M
 target_link_libraries(usermod_mqtt_as INTERFACE ${MQTT_AS_O})
 if(MQTT STREQUAL "3.1.1")
     target_compile_definitions(usermod INTERFACE MQTT_AS_3_1_1=1)
+endif()
+if(TLS)
+    target_compile_definitions(usermod INTERFACE MQTT_AS_TLS=1)
 endif()
 target_link_libraries(usermod INTERFACE usermod_mqtt_as)

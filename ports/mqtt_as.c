@@ -1,4 +1,4 @@
-// The module _mqtt_as of a firmware: what its object file, made by `library`, leaves to C. It is all constant.
+// The module _mqtt_as of a firmware, and with MQTT_AS_TLS _mqtt_tls: what its object file, made by `library`, leaves to C. It is all constant.
 //
 // names.h lists what the object file wants and has. The functions of the runtime it calls through mp_fun_table, as a
 // native module does.
@@ -94,6 +94,22 @@ const mp_obj_module_t mp_module_mqtt_as = {
     .globals = (mp_obj_dict_t *)&mp_module_globals,
 };
 MP_REGISTER_MODULE(MP_QSTR__mqtt_as, mp_module_mqtt_as);
+
+#if MQTT_AS_TLS
+NAMES_TLS(NAME)
+CLASSES_TLS(CLASS)
+static const mp_rom_map_elem_t tls_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__mqtt_tls) },
+    { MP_ROM_QSTR(MP_QSTR_Connection), MP_ROM_PTR(&mqtt_as_tls_Connection_type) },
+};
+static MP_DEFINE_CONST_DICT(tls_globals, tls_globals_table);
+
+const mp_obj_module_t mp_module_mqtt_tls = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&tls_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__mqtt_tls, mp_module_mqtt_tls);
+#endif
 
 // What compilers call on their own, for the C libraries that lack it.
 #define WEAK(type, name, ...) __attribute__((weak)) type name(__VA_ARGS__); \

@@ -35,3 +35,14 @@
     FUNCTION(decode_properties) \
     FUNCTION(encode_properties)
 #endif
+#define NAMES_TLS(NAME)
+#define CLASSES_TLS(CLASS) \
+    CLASS(tls_Connection)
+#define METHODS_tls_Connection(METHOD) \
+    METHOD(tls_Connection, close) \
+    METHOD(tls_Connection, error) \
+    METHOD(tls_Connection, handshake) \
+    METHOD(tls_Connection, poll) \
+    METHOD(tls_Connection, readinto) \
+    METHOD(tls_Connection, write)
+#define FUNCTIONS_TLS(FUNCTION)

@@ -7,9 +7,9 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
             `out`, `err`, `code`, `lines`; mp.start(script, *args) gives a running one with expect(regex), send(line),
             signal(number), wait(). A script is a pathlib.Path or the text itself.
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
-            tests marked `core` run; core(tls=True): where the runtime has TLS; core(few=True): on two of them, for tests
-            that take their time. ARCH+firmware is a MicroPython with the client in it; it runs the tests marked `firmware`,
-            or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other. x64+lwip is one
+            tests marked `core` run; core(ARCH, ...): on these; core(tls=True): where the runtime has TLS; core(few=True): on
+            two of them, for tests that take their time. ARCH+firmware is a MicroPython with the client in it; it runs the tests
+            marked `firmware`, or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other. x64+lwip is one
             with a board's sockets; it runs the core tests.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
@@ -69,6 +69,8 @@ def runs(test, arch, first):
     core = test.get_closest_marker("core")
     if first or not core:
         return first
+    if core.args:
+        return arch in core.args
     if core.kwargs.get("few"):
         return arch in FEW
     return not (core.kwargs.get("tls") and ARCHITECTURES[arch.partition("+")[0]]["runtime"] == "linux-user")

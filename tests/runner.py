@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
-CRATES = ["mqtt-codec", "mqtt-session", "mpy-link"]
+CRATES = ["mqtt-codec", "mqtt-session", "mqtt-tls", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session"]
 FIRMWARES = ["x64", "rv32imc", "xtensa", "xtensawin"]
 STEPS = ["conformance", "rust", "miri", "pytest", "soak"]

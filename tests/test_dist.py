@@ -147,7 +147,11 @@ def board(request, built, tmp_path):
 
 def names(suffix):
     """What has to be on a board."""
-    return sorted(["_mqtt_as.mpy", *(f"mqtt_as/{p.stem}{suffix}" for p in (ROOT / "python" / "mqtt_as").glob("*.py"))])
+    sources = (p.stem for p in (ROOT / "python" / "mqtt_as").glob("*.py"))
+    return sorted(["_mqtt_as.mpy", *(f"mqtt_as/{stem}{suffix}" for stem in sources if stem != "tls13")])
+
+
+TLS_NAMES = ["_mqtt_tls.mpy", "mqtt_as/tls13.mpy"]
 
 
 # --- what is in it
@@ -156,10 +160,12 @@ def names(suffix):
 def test_contents(built):
     folder = built / FOLDER
     assert (built / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
-    for package, suffix in (("package.json", ".mpy"), ("package-py.json", ".py"), ("package-3.1.1.json", ".mpy")):
+    expected = {package: names(suffix) for package, suffix in PACKAGES}
+    expected.update({"package-tls.json": TLS_NAMES, "package-tls-p256.json": TLS_NAMES})
+    for package, files in expected.items():
         package = json.loads((folder / package).read_text())
         assert package["version"] == VERSION
-        assert [name for name, _ in package["urls"]] == names(suffix)
+        assert [name for name, _ in package["urls"]] == files
         assert all(Path(name).name == Path(url).name and (folder / url).is_file() for name, url in package["urls"])
         assert package["size"] == sum((folder / url).stat().st_size for _, url in package["urls"])
     sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
@@ -234,7 +240,7 @@ def test_stubs_package(built, tmp_path):
 
 
 def test_headers(built):
-    for module in (built / FOLDER).rglob("_mqtt_as.mpy"):
+    for module in (built / FOLDER).rglob("_mqtt_*.mpy"):
         assert module.read_bytes()[:4] == bytes([ord("M"), 6, TABLE["x64"]["code"] << 2 | 3, 31])
     assert {p.read_bytes()[:4] for p in (built / FOLDER / "mqtt_as").iterdir()} == {b"M\x06\0\x1f"}
 

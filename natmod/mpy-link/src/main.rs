@@ -139,7 +139,7 @@ fn link_files(options: &Options) -> Result<bool, Box<dyn std::error::Error>> {
 fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
     let mut within = true;
     println!(
-        "{:15} {:>7} {:>7} {:>7} {:>7} {:>7}",
+        "{:18} {:>7} {:>7} {:>7} {:>7} {:>7}",
         "bytes", "text", "rodata", "bss", "file", "budget"
     );
     for path in files {
@@ -150,10 +150,14 @@ fn sizes(files: &[PathBuf]) -> Result<bool, Box<dyn std::error::Error>> {
         let (name, budget) = match folder.and_then(OsStr::to_str) {
             Some("3.1.1") => (format!("{} 3.1.1", arch.name), &arch.budget_3_1_1),
             Some("umqtt") => (format!("{} umqtt", arch.name), &arch.budget_umqtt),
+            Some("p256") => (format!("{} tls p256", arch.name), &arch.budget_tls_p256),
+            _ if path.file_stem().is_some_and(|stem| stem == "_mqtt_tls") => {
+                (format!("{} tls", arch.name), &arch.budget_tls)
+            }
             _ => (arch.name.to_string(), &arch.budget),
         };
         println!(
-            "{:15} {:7} {:7} {:7} {:7} {:>7}",
+            "{:18} {:7} {:7} {:7} {:7} {:>7}",
             name,
             s.text,
             s.rodata,

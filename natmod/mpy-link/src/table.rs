@@ -28,6 +28,9 @@ pub struct Architecture {
     pub budget_3_1_1: Option<Budget>,
     /// Of the module for umqtt alone.
     pub budget_umqtt: Option<Budget>,
+    /// Of the module `_mqtt_tls`, and of that for keys of P-256 only; none where it is not built.
+    pub budget_tls: Option<Budget>,
+    pub budget_tls_p256: Option<Budget>,
 }
 
 /// Upper limits in bytes of a module.

@@ -95,6 +95,31 @@ impl Stream {
         };
         result(n, buffer.len(), errno)
     }
+
+    /// Which of these events there are, of those that `select.poll` knows, or an error number. Does not wait.
+    ///
+    /// # Raises
+    /// What an `ioctl` written in Python raises. Such a method runs Python code.
+    pub fn poll(&self, events: usize) -> Result<usize, i32> {
+        let mut errno: c_int = errno::EIO;
+        // SAFETY: the protocol is the object's own; a stream may lack the function.
+        let ready = unsafe {
+            let Some(ioctl) = (*self.protocol).ioctl else {
+                return Err(errno);
+            };
+            ioctl(
+                self.object.raw(),
+                sys::MP_STREAM_POLL as usize,
+                events,
+                &raw mut errno,
+            )
+        };
+        if ready == ERROR {
+            Err(errno)
+        } else {
+            Ok(ready)
+        }
+    }
 }
 
 /// A stream in Python can say that it moved more bytes than there are.

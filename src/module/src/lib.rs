@@ -21,6 +21,10 @@ mod transmit;
 
 use session::Session;
 
+// For its symbols.
+#[cfg(feature = "tls")]
+extern crate mqtt_as_tls;
+
 #[cfg(not(feature = "v5"))]
 micropython::module! {
     classes { Session }
