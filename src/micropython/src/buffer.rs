@@ -63,6 +63,33 @@ fn out_of_flash(bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// The bytes of a `bytearray`, `array` or writable `memoryview`; `TypeError` for other objects.
+///
+/// What is said of [`buffer`] holds here too. They borrow the virtual machine whole, since any other reference could be to
+/// the same bytes.
+pub fn buffer_mut(_: &mut Vm, object: Obj) -> Result<&mut [u8], Exception> {
+    let mut info = sys::mp_buffer_info_t {
+        buf: core::ptr::null_mut(),
+        len: 0,
+        typecode: 0,
+    };
+    // SAFETY: any object will do. Without the flag that asks for it nothing is raised. The runtime gives the address and
+    // length of bytes that may be written, which last while no Python code runs, and nobody else has a reference to them.
+    unsafe {
+        if !table!(get_buffer(
+            object.raw(),
+            &raw mut info,
+            sys::MP_BUFFER_RW as usize
+        )) {
+            return Err(Exception::Type(
+                c"expected a bytearray or another writable buffer",
+            ));
+        }
+        let data = NonNull::new(info.buf.cast()).unwrap_or(NonNull::dangling());
+        Ok(slice::from_raw_parts_mut(data.as_ptr(), info.len))
+    }
+}
+
 /// As [`buffer`].
 ///
 /// # Raises

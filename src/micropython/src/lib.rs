@@ -57,7 +57,7 @@ mod stream;
 mod table;
 mod vm;
 
-pub use buffer::{buffer, bytes_of};
+pub use buffer::{buffer, buffer_mut, bytes_of};
 pub use class::{Class, ClassTable, Native};
 pub use dict::{Dict, Key};
 pub use exception::{Exception, OrRaise};

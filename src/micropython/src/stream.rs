@@ -99,8 +99,8 @@ impl Stream {
     /// Which of these events there are, of those that `select.poll` knows, or an error number. Does not wait.
     ///
     /// # Raises
-    /// What an `ioctl` written in Python raises. Such a method runs Python code.
-    pub fn poll(&self, events: usize) -> Result<usize, i32> {
+    /// What an `ioctl` written in Python raises.
+    pub fn poll(&self, _: &mut Vm, events: usize) -> Result<usize, i32> {
         let mut errno: c_int = errno::EIO;
         // SAFETY: the protocol is the object's own; a stream may lack the function.
         let ready = unsafe {

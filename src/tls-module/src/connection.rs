@@ -3,8 +3,8 @@
 use core::mem::ManuallyDrop;
 use core::ops::Range;
 use micropython::{
-    Exception, GcBytes, Native, Obj, OrRaise, Stream, buffer, buffer_mut, bytes_of, class, errno,
-    qstr,
+    Exception, GcBytes, Native, Obj, OrRaise, Stream, Vm, buffer, buffer_mut, bytes_of, class,
+    errno,
 };
 use mqtt_tls::{Client, Config, Expected, Memory, State, Trust};
 
@@ -94,36 +94,34 @@ impl Connection {
     ///
     /// # Raises
     /// `OSError` if it is no stream, `TypeError`, `MemoryError`, and `ValueError` for what the client does not take.
-    fn new(args: &[Obj]) -> Connection {
+    fn new(vm: &mut Vm, args: &[Obj]) -> Connection {
         let stream = Stream::new(arg(args, 0));
-        let trust = match arg(args, 3).to_int() {
+        let trust = match arg(args, 3).to_int(vm) {
             0 => Trust::Anybody,
             1 => Trust::PinnedKey,
             _ => Trust::Authorities,
         };
+        let check_name = arg(args, 2).is_true(vm);
         // On a 32-bit port the bits of a number beyond a word are lost, of which the seconds need none before 2106.
-        let now = arg(args, 6).to_int() as usize as u64;
-        let size = |i| {
-            arg(args, i).int_in(
-                0,
-                1 << 20,
-                Exception::Value(c"size of a buffer out of range"),
-            ) as usize
-        };
-        let lens = GIVEN.map(|i| bytes_of(arg(args, i)).len());
+        let now = arg(args, 6).to_int(vm) as usize as u64;
+        let out_of_range = Exception::Value(c"size of a buffer out of range");
+        let [read, chain] =
+            [11, 12].map(|i| arg(args, i).int_in(vm, 0, 1 << 20, out_of_range) as usize);
+        // No Python code runs from here on.
+        let vm = &*vm;
+        let lens = GIVEN.map(|i| bytes_of(vm, arg(args, i)).len());
         let mut given = GcBytes::new(lens.iter().sum());
         let mut state = GcBytes::new(Client::size());
-        let mut read = GcBytes::new(size(11));
-        let mut chain = GcBytes::new(size(12));
-        let mut write =
-            GcBytes::new(WRITE.max(bytes_of(arg(args, 8)).len() + WRITE_AROUND_CERTIFICATE));
+        let (mut read, mut chain) = (GcBytes::new(read), GcBytes::new(chain));
+        let certificate_len = bytes_of(vm, arg(args, 8)).len();
+        let mut write = GcBytes::new(WRITE.max(certificate_len + WRITE_AROUND_CERTIFICATE));
         let (incoming, outgoing) = (GcBytes::new(CHUNK), GcBytes::new(CHUNK));
         let mut end = 0;
         let ranges = GIVEN.map(|i| {
-            let bytes = bytes_of(arg(args, i));
+            let bytes = bytes_of(vm, arg(args, i));
             let start = end;
             if let Some(to) = given.get_mut(start..start + bytes.len()) {
-                to.copy_from_slice(&bytes);
+                to.copy_from_slice(bytes);
                 end += bytes.len();
             }
             start..end
@@ -149,7 +147,7 @@ impl Connection {
             trust,
             // What is no text is no name, and refused as such.
             name: some(name).map(|name| core::str::from_utf8(name).unwrap_or("?")),
-            check_name: arg(args, 2).is_true(),
+            check_name,
             authorities,
             pin: some(pin).map(array),
             now,
@@ -160,9 +158,7 @@ impl Connection {
             identity: some(certificate).map(|certificate| (certificate, array(key))),
             alpn: some(alpn),
         };
-        let client = Client::new(memory, config).map_err(|error| {
-            Exception::Object(Obj::global(qstr!(ValueError)).call(&[Obj::str(error.text())]))
-        });
+        let client = Client::new(memory, config).map_err(|error| Exception::Value(error.text()));
         Connection {
             stream,
             client: ManuallyDrop::new(client.or_raise()),
@@ -185,33 +181,37 @@ impl Connection {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn handshake(mut this: Native<Connection>) -> Obj {
-        Obj::int(this.shake_hands())
+    fn handshake(vm: &mut Vm, this: Native<'_, Connection>) -> Obj {
+        Obj::int(Self::shake_hands(vm, this))
     }
 
-    fn shake_hands(&mut self) -> isize {
-        if self.client.state() == State::Verify {
-            // Which takes its time, and so ends the call.
-            self.client.verify();
-            if self.client.is_verified() {
-                self.client.release_chain();
-                core::mem::replace(&mut self.chain, GcBytes::EMPTY).free();
-            }
-        }
+    fn shake_hands(vm: &mut Vm, mut this: Native<'_, Connection>) -> isize {
+        // Which takes its time, and so ends the call.
+        this.get_mut(vm).verify();
         loop {
-            let flushed = self.flush();
-            match self.client.state() {
+            let flushed = Self::flush(vm, this.lend());
+            match this.get(vm).client.state() {
+                State::Handshake if this.get(vm).ended() => return FAILED,
                 State::Handshake => {}
                 State::Verify => return 2,
                 State::Open | State::Eof => return 0,
                 State::Closed | State::Failed => return FAILED,
             }
-            if self.errno != 0 {
-                return FAILED;
+            if !flushed || !Self::fill(vm, this.lend()) {
+                return if this.get(vm).ended() { FAILED } else { 1 };
             }
-            if !flushed || !self.fill() {
-                return if self.ended() { FAILED } else { 1 };
-            }
+        }
+    }
+
+    /// Verifies the server by one signature, if that is to be done.
+    fn verify(&mut self) {
+        if self.client.state() != State::Verify {
+            return;
+        }
+        self.client.verify();
+        if self.client.is_verified() {
+            self.client.release_chain();
+            core::mem::replace(&mut self.chain, GcBytes::EMPTY).free();
         }
     }
 
@@ -220,36 +220,49 @@ impl Connection {
         self.errno != 0 || matches!(self.client.state(), State::Failed | State::Closed)
     }
 
+    fn is_open(&self) -> bool {
+        matches!(self.client.state(), State::Open | State::Eof)
+    }
+
+    /// A stream written in Python could come back to the connection that moves its bytes.
+    ///
+    /// # Raises
+    /// `RuntimeError`, if it does.
+    fn begin(&mut self) {
+        if core::mem::replace(&mut self.moving, true) {
+            Exception::Runtime(c"connection used by its own stream").raise()
+        }
+    }
+
     /// Writes what there is for the network: whether all of it could be.
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn flush(&mut self) -> bool {
-        if self.moving {
-            Exception::Runtime(c"connection used by its own stream").raise()
-        }
+    fn flush(vm: &mut Vm, mut this: Native<'_, Connection>) -> bool {
         loop {
-            if self.unsent.is_empty() {
-                self.unsent = 0..self.client.take(&mut self.outgoing);
+            let connection = this.get_mut(vm);
+            if connection.unsent.is_empty() {
+                connection.unsent = 0..connection.client.take(&mut connection.outgoing);
             }
-            let Some(chunk) = self
-                .outgoing
-                .get(self.unsent.clone())
-                .filter(|chunk| !chunk.is_empty())
-            else {
+            let unsent = connection.unsent.clone();
+            if unsent.is_empty() {
                 return true;
-            };
-            if self.errno != 0 {
+            }
+            if connection.errno != 0 {
                 return false;
             }
-            self.moving = true;
-            let written = self.stream.write(chunk);
-            self.moving = false;
+            connection.begin();
+            let stream = connection.stream;
+            let chunk = connection.outgoing.lend();
+            let written = stream.write(vm, chunk.get(unsent).unwrap_or_default());
+            let connection = this.get_mut(vm);
+            connection.outgoing.settle(chunk);
+            connection.moving = false;
             match written {
                 Ok(0) | Err(errno::EAGAIN) => return false,
-                Ok(n) => self.unsent.start += n,
+                Ok(n) => connection.unsent.start += n,
                 Err(e) => {
-                    self.errno = e;
+                    connection.errno = e;
                     return false;
                 }
             }
@@ -260,103 +273,103 @@ impl Connection {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn fill(&mut self) -> bool {
-        let wanted = self.client.wanted();
-        let Some(chunk) = self
-            .incoming
-            .get_mut(..wanted.min(CHUNK))
-            .filter(|chunk| !chunk.is_empty())
-        else {
-            return false;
-        };
-        if self.moving || self.errno != 0 {
+    fn fill(vm: &mut Vm, mut this: Native<'_, Connection>) -> bool {
+        let connection = this.get_mut(vm);
+        let wanted = connection.client.wanted().min(CHUNK);
+        if wanted == 0 || connection.errno != 0 {
             return false;
         }
-        self.moving = true;
-        let read = self.stream.read(chunk);
-        self.moving = false;
+        connection.begin();
+        let stream = connection.stream;
+        let mut chunk = connection.incoming.lend();
+        let read = stream.read(vm, chunk.get_mut(..wanted).unwrap_or_default());
+        let connection = this.get_mut(vm);
+        connection.moving = false;
         match read {
-            Ok(0) => self.client.feed_eof(),
+            Ok(0) => connection.client.feed_eof(),
             Ok(n) => {
-                self.client.feed(chunk.get(..n).unwrap_or_default());
+                connection.client.feed(chunk.get(..n).unwrap_or_default());
             }
-            Err(errno::EAGAIN) => return false,
-            Err(e) => {
-                self.errno = e;
-                return false;
-            }
+            Err(errno::EAGAIN) => {}
+            Err(e) => connection.errno = e,
         }
-        true
+        connection.incoming.settle(chunk);
+        read.is_ok()
     }
 
     /// `readinto(data)`: bytes that came, 0 at the end, `None` if there are none now, or `FAILED`.
     ///
     /// # Raises
     /// `TypeError`, and what a stream written in Python raises.
-    fn readinto(mut this: Native<Connection>, data: Obj) -> Result<Obj, Exception> {
-        if buffer_mut(data)?.is_empty() {
-            return Ok(Obj::int(0));
+    fn readinto(
+        vm: &mut Vm,
+        mut this: Native<'_, Connection>,
+        data: Obj,
+    ) -> Result<Obj, Exception> {
+        if !this.get(vm).is_open() {
+            match Self::shake_hands(vm, this.lend()) {
+                0 => {}
+                FAILED => return Ok(Obj::int(FAILED)),
+                _ => return Ok(Obj::none()),
+            }
         }
         loop {
-            if !this.is_open() {
-                match this.shake_hands() {
-                    0 => {}
-                    FAILED => return Ok(Obj::int(FAILED)),
-                    _ => return Ok(Obj::none()),
-                }
+            let room = buffer_mut(vm, data)?;
+            let (start, len) = (room.as_mut_ptr(), room.len());
+            if len == 0 {
+                return Ok(Obj::int(0));
             }
-            // Asked for again, since a stream written in Python could have changed it.
-            let n = this.client.read(&mut buffer_mut(data)?);
+            let connection = this.get_mut(vm);
+            // SAFETY: these are the bytes of `data`, since no Python code ran that could have changed or freed them. They
+            // are not of the connection's blocks, of which Python code knows nothing.
+            let n = connection
+                .client
+                .read(unsafe { core::slice::from_raw_parts_mut(start, len) });
             if n > 0 {
                 return Ok(Obj::uint(n));
             }
-            this.flush();
-            match this.client.state() {
-                State::Eof => return Ok(Obj::int(0)),
-                _ if this.ended() => return Ok(Obj::int(FAILED)),
-                _ if this.fill() => {}
-                _ => {
-                    return Ok(if this.ended() {
-                        Obj::int(FAILED)
-                    } else {
-                        Obj::none()
-                    });
-                }
+            let state = connection.client.state();
+            Self::flush(vm, this.lend());
+            let filled = state == State::Open && Self::fill(vm, this.lend());
+            if !filled {
+                let over = this.get(vm).ended();
+                return Ok(match state {
+                    State::Eof => Obj::int(0),
+                    _ if over => Obj::int(FAILED),
+                    _ => Obj::none(),
+                });
             }
         }
-    }
-
-    fn is_open(&self) -> bool {
-        matches!(self.client.state(), State::Open | State::Eof)
     }
 
     /// `write(data)`: bytes that were taken, `None` if none can be now, or `FAILED`.
     ///
     /// # Raises
     /// `TypeError`, and what a stream written in Python raises.
-    fn write(mut this: Native<Connection>, data: Obj) -> Result<Obj, Exception> {
-        if !this.is_open() {
-            match this.shake_hands() {
+    fn write(vm: &mut Vm, mut this: Native<'_, Connection>, data: Obj) -> Result<Obj, Exception> {
+        if !this.get(vm).is_open() {
+            match Self::shake_hands(vm, this.lend()) {
                 0 => {}
                 FAILED => return Ok(Obj::int(FAILED)),
                 _ => return Ok(Obj::none()),
             }
         }
         let mut done = 0;
-        while this.flush() {
-            let rest = buffer(data)?;
-            let n = match rest.get(done..) {
-                Some(rest) if !rest.is_empty() => this.client.write(rest),
-                _ => break,
-            };
+        while Self::flush(vm, this.lend()) {
+            let rest = buffer(vm, data)?.get(done..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(Obj::uint(done));
+            }
+            let n = this.get_mut(vm).client.write(rest);
             if n == 0 {
                 break;
             }
             done += n;
         }
+        let over = this.get(vm).ended() || this.get(vm).client.state() == State::Eof;
         Ok(match done {
-            0 if this.ended() || this.client.state() == State::Eof => Obj::int(FAILED),
-            0 if !bytes_of(data).is_empty() => Obj::none(),
+            0 if over => Obj::int(FAILED),
+            0 => Obj::none(),
             _ => Obj::uint(done),
         })
     }
@@ -365,32 +378,37 @@ impl Connection {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn poll(mut this: Native<Connection>, events: Obj) -> Obj {
-        let events = events.to_int() as usize;
-        Obj::uint(this.events(events))
+    fn poll(vm: &mut Vm, mut this: Native<'_, Connection>, events: Obj) -> Obj {
+        let events = events.to_int(vm) as usize;
+        Obj::uint(if this.get(vm).ended() {
+            INVALID
+        } else {
+            Self::events(vm, this.lend(), events)
+        })
     }
 
-    fn events(&mut self, events: usize) -> usize {
-        if !self.live || self.ended() {
-            return INVALID;
-        }
-        let flushed = self.flush();
+    fn events(vm: &mut Vm, mut this: Native<'_, Connection>, events: usize) -> usize {
+        let flushed = Self::flush(vm, this.lend());
+        let connection = this.get(vm);
         let mut ready = 0;
-        let asked = match self.client.state() {
+        let mut in_handshake = true;
+        let asked = match connection.client.state() {
             // Whatever is waited for, a call goes on with the handshake.
             State::Verify => return events,
             State::Handshake if flushed => READABLE,
             State::Handshake => WRITABLE,
             state => {
-                if self.client.has_data() || state == State::Eof {
+                in_handshake = false;
+                if connection.client.has_data() || state == State::Eof {
                     ready = events & READABLE;
                 }
                 // What was written before goes first.
                 events & !ready & if flushed { !0 } else { !WRITABLE }
             }
         };
-        match self.stream.poll(asked) {
-            Ok(found) if found & asked != 0 && !self.is_open() => events,
+        let stream = connection.stream;
+        match stream.poll(vm, asked) {
+            Ok(found) if in_handshake && found & asked != 0 => events,
             Ok(found) => ready | found,
             Err(_) => INVALID,
         }
@@ -400,12 +418,13 @@ impl Connection {
     ///
     /// # Raises
     /// What a stream written in Python raises.
-    fn close(mut this: Native<Connection>) -> Obj {
-        if this.live && !this.moving {
-            this.client.close();
-            this.flush();
+    fn close(vm: &mut Vm, mut this: Native<'_, Connection>) -> Obj {
+        let connection = this.get_mut(vm);
+        if connection.live && !connection.moving {
+            connection.client.close();
+            Self::flush(vm, this.lend());
         }
-        this.shut();
+        this.get_mut(vm).shut();
         Obj::none()
     }
 
@@ -413,7 +432,6 @@ impl Connection {
         if !core::mem::replace(&mut self.live, false) {
             return;
         }
-        // Of what is left to be sent in plaintext nothing is kept either.
         self.client.end();
         self.unsent = 0..0;
         for block in [
@@ -432,15 +450,18 @@ impl Connection {
     ///
     /// # Raises
     /// `MemoryError`
-    fn error(this: Native<Connection>) -> Obj {
-        match this.client.error() {
-            _ if this.errno != 0 => Obj::int(this.errno as isize),
+    fn error(vm: &mut Vm, this: Native<'_, Connection>) -> Obj {
+        let connection = this.get(vm);
+        match connection.client.error() {
+            _ if connection.errno != 0 => Obj::int(connection.errno as isize),
             None => Obj::none(),
             Some(error) => {
                 let certificate = error
                     .certificate()
                     .map_or(Obj::none(), |n| Obj::uint(n.into()));
-                Obj::tuple(&[Obj::str(error.text()), certificate])
+                // SAFETY: the text is ASCII.
+                let text = unsafe { Obj::text(error.text().to_bytes()) };
+                Obj::tuple(&[text, certificate])
             }
         }
     }
