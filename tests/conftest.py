@@ -9,8 +9,8 @@ mp          Runs scripts under MicroPython with this client on the path: mp(scri
 arch        The .mpy architecture `mp` runs (option --arch, may be given more than once). On any but the first of them only
             tests marked `core` run; core(ARCH, ...): on these; core(tls=True): where the runtime has TLS; core(few=True): on
             two of them, for tests that take their time. ARCH+firmware is a MicroPython with the client in it; it runs the tests
-            marked `firmware`, or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other. x64+lwip is one
-            with a board's sockets; it runs the core tests.
+            marked `firmware`, or firmware(ARCH, ...) for some of them, and those marked firmware(only=True) run on no other.
+            x64+lwip is one with a board's sockets; it runs the core tests.
 peer        A TCP server scripted in bytes: accept() gives a connection with expect("10 # *"), send('30 # "topic" 41'),
             closed(), quiet(seconds), close(), reset(). See fixtures/peer.py for how bytes are written.
 observer    A paho client connected to `broker`: subscribe(topic, qos), publish(topic, payload, qos), wait(count),
