@@ -5,7 +5,7 @@ import errno
 import socket
 from asyncio import core
 from sys import platform
-from time import ticks_diff, ticks_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 from micropython import const
 
@@ -14,7 +14,7 @@ _BUFFERED = const(1)  # Holds bytes that poll does not tell of: TLS
 _BOUNDED = const(2)  # Says that it is writable though its queue is full
 _PIECEMEAL = const(4)  # A short read does not mean that nothing is left
 
-_RESOLVE_MS = const(60_000)  # Between two questions for a name that leads nowhere
+_RESOLVE_MS = const(600_000)  # At most between two questions for a name that leads nowhere
 _NAME_SERVER = const(("8.8.8.8", 53))
 _LWIP = socket.__name__ == "lwip"  # MicroPython's own sockets over lwIP
 
@@ -42,7 +42,7 @@ class Transport:
         self._ssl = ssl
         self._ssl_params = ssl_params
         self._timeout_ms = timeout_ms
-        self._known = {}  # By (name, port): [addresses, when they were asked for, lead to a broker]
+        self._known = {}  # By (name, port): [addresses, when to ask for them again, lead to a broker]
         self._last = None  # Of these, that of the last attempt
         self.reached = False  # Something answered to that attempt
         self.traits = (_BUFFERED if ssl else 0) | (_BOUNDED | _PIECEMEAL if _LWIP else 0)
@@ -72,18 +72,21 @@ class Transport:
     def confirm_address(self):
         self._last[2] = True
 
-    # To ask for a name stops all tasks for seconds where no answer comes. So the
-    # addresses stay as long as one of them leads to a broker
+    # To ask for a name stops all tasks, for seconds where no answer comes. So the
+    # addresses stay as long as one of them leads to a broker, and else for ten
+    # times as long as the question took
     def _resolve(self, server, port):
         known = self._known.get((server, port))
-        if known is None or not known[2] and not 0 <= ticks_diff(ticks_ms(), known[1]) < _RESOLVE_MS:
+        if known is None or not known[2] and not 0 < ticks_diff(known[1], ticks_ms()) < _RESOLVE_MS:
+            t = ticks_ms()
             try:
                 addresses = socket.getaddrinfo(server, port, 0, socket.SOCK_STREAM)
             except OSError:
                 if known is None:
                     raise
                 addresses = known[0]
-            known = self._known[server, port] = [addresses, ticks_ms(), False]
+            now = ticks_ms()
+            known = self._known[server, port] = [addresses, ticks_add(now, 10 * ticks_diff(now, t)), False]
         known[2] = False
         self._last = known
         return known[0]
@@ -102,13 +105,10 @@ class Transport:
             if e.errno not in (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN):
                 raise
         await asyncio.wait_for_ms(writable(sock), self._timeout_ms)
-        # A refusal shows on the first read or write, and only once on lwIP
-        try:
-            early = sock.recv(1)
-        except OSError as e:
-            if e.errno != errno.EAGAIN:
-                raise
-        else:
+        # A refusal shows on the first read or write, and only once on lwIP. read(),
+        # since recv() raises or answers None, as the port likes, if there is nothing
+        early = sock.read(1)
+        if early is not None:
             raise OSError(-1, "no broker: it speaks first") if early else OSError(errno.ECONNRESET)
 
     def _secure(self, sock):
