@@ -12,7 +12,7 @@ use micropython::{
     Exception, GcBox, GcBytes, GcVec, MemoryView, Native, Obj, OrRaise, Stream, Vm, class, errno,
 };
 use mqtt_codec::{Packet, Pid, QoS, Receiver, Version};
-use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, elapsed};
+use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, Window, elapsed};
 
 /// A receive buffer grows up to this while a burst lasts, in bytes.
 const BURST: usize = 2048;
@@ -258,6 +258,8 @@ impl Session {
         this.stream = Some(stream);
         this.traits = traits;
         this.connected = connected;
+        // What was under way over the last connection does not hold back CONNECT.
+        this.state.flights.window = Window::default();
         this.state.flights.window.bounded = traits & traits::BOUNDED != 0;
         Obj::none()
     }
