@@ -5,8 +5,12 @@ import time
 
 import pytest
 
-core = [pytest.mark.core, pytest.mark.firmware("x64", "x86", "rv32imc", "xtensa", "xtensawin")]
 SLOW = 60  # seconds: emulated, on a machine that has other work too
+
+
+def core(test):
+    """Runs on every architecture, and in a firmware."""
+    return pytest.mark.core(pytest.mark.firmware("x64", "x86", "rv32imc", "xtensa", "xtensawin")(test))
 
 
 def start(umqtt, peer, script, connack="20 02 00 00", **how):
@@ -115,6 +119,7 @@ def test_nobody_listens(umqtt, peer):
 # --- a session with a broker
 
 
+@core
 @pytest.mark.parametrize("module", ["simple", "robust"])
 def test_broker(umqtt, broker, module):
     script = """
@@ -141,6 +146,7 @@ def test_broker(umqtt, broker, module):
     assert "rotocol error" not in broker.log
 
 
+@core
 def test_wire(umqtt, peer):
     """One write for a packet; `pid` is that of the last request."""
     script = """
@@ -209,6 +215,7 @@ def test_arguments(umqtt, peer):
 # --- receiving
 
 
+@core
 def test_wait_msg(umqtt, peer):
     """One packet at a time, its first byte or None; the acknowledgement follows the callback."""
     script = """
@@ -597,6 +604,7 @@ def test_no_pings_without(umqtt, peer):
 # --- what programs do beside the API
 
 
+@core
 def test_own_packets(umqtt, peer):
     """A class that writes packets itself finds the answer in the stream behind its first byte."""
     script = """
