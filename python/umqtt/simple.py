@@ -132,7 +132,8 @@ class MQTTClient:
         for address in socket.getaddrinfo(self.server, self.port, 0, socket.SOCK_STREAM):
             self.sock = self._tcp = sock = socket.socket(*address[:3])
             try:
-                sock.settimeout(timeout)
+                if timeout is not None:
+                    sock.settimeout(timeout)
                 sock.connect(address[-1])
                 error = None
                 break

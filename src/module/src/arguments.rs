@@ -108,6 +108,8 @@ pub fn sound<T>(result: Result<T, Error>) -> T {
 #[inline(never)]
 pub fn refuse(error: Error) -> ! {
     Exception::Value(match error {
+        // Of the smallest module: what the most common mistakes have in common.
+        _ if cfg!(feature = "umqtt") => c"bad topic, text, length or QoS",
         Error::StringTooLong => c"longer than 65535 bytes",
         Error::PacketTooLong => c"packet longer than 268435455 bytes",
         Error::BadUtf8 => c"not UTF-8",

@@ -11,6 +11,8 @@
         clippy::unwrap_used
     )
 )]
+// The smallest module has no use for some of what the others call.
+#![cfg_attr(feature = "umqtt", allow(dead_code))]
 
 mod arguments;
 mod limits;

@@ -58,11 +58,14 @@ impl Limits {
 
     /// A packet of that many bytes is too large.
     pub fn exceeds(&self, len: usize) -> bool {
-        len > self.packet as usize
+        cfg!(feature = "v5") && len > self.packet as usize
     }
 
     /// The reason code for which a PUBLISH of `len` bytes is not to be sent.
     pub fn refuse_publish(&self, len: usize, qos: QoS, retain: bool, alias: u32) -> Option<u8> {
+        if !cfg!(feature = "v5") {
+            return None;
+        }
         first(&[
             (self.exceeds(len), 0x95),
             (qos as u8 > self.qos, 0x9b),
@@ -74,6 +77,9 @@ impl Limits {
     /// The reason code for which a SUBSCRIBE, with a subscription identifier
     /// or without, is not to be sent.
     pub fn refuse_subscribe(&self, filter: &[u8], has_id: bool) -> Option<u8> {
+        if !cfg!(feature = "v5") {
+            return None;
+        }
         let wildcard = filter.iter().any(|c| matches!(c, b'+' | b'#'));
         first(&[
             (has_id && !self.subscription_id, 0xa1),
@@ -92,5 +98,8 @@ fn first(refusals: &[(bool, u8)]) -> Option<u8> {
 
 /// The value of a property that is a number.
 pub fn number(properties: Properties<'_>, id: u8) -> Option<u32> {
+    if !cfg!(feature = "v5") {
+        return None;
+    }
     properties.get(id)?.number()
 }

@@ -141,6 +141,7 @@ pub struct Session {
     limits: Limits,
 }
 
+#[cfg(not(feature = "umqtt"))]
 class! {
     Session {
         new(10..=11) = Session::new;
@@ -163,6 +164,29 @@ class! {
             reason(self) = Session::reason;
             properties(self) = Session::last_properties;
             codes(self) = Session::codes;
+        }
+    }
+}
+
+// What umqtt.simple calls in 3.1.1.
+#[cfg(feature = "umqtt")]
+class! {
+    Session {
+        new(10..=11) = Session::new;
+        methods {
+            open(self, stream, traits) = Session::open;
+            close(self) = Session::close;
+            connect(self, 8..=8) = Session::connect;
+            receive(self, 4..=4) = Session::receive;
+            publish(self, 6..=7) = Session::publish;
+            subscribe(self, 5..=5) = Session::subscribe;
+            ping(self, now) = Session::ping;
+            control(self, 4..=4) = Session::control;
+            flush(self, now) = Session::flush;
+            unsent(self) = Session::unsent;
+            due(self, now) = Session::due;
+            abandon(self, pid) = Session::abandon;
+            reason(self) = Session::reason;
         }
     }
 }

@@ -152,7 +152,7 @@ impl Session {
     }
 
     pub(super) fn exact(&self) -> bool {
-        self.traits & traits::EXACT != 0
+        cfg!(feature = "umqtt") || self.traits & traits::EXACT != 0
     }
 
     /// Before bytes are read: what to answer if none are to be, of a stream that is
@@ -198,7 +198,11 @@ impl Session {
                 return FULL;
             }
             self.finish_current();
-            let found = match self.next_piece(limit, message) {
+            let piece = match cfg!(feature = "umqtt") {
+                true => None,
+                false => self.next_piece(limit, message),
+            };
+            let found = match piece {
                 None => self
                     .receiver
                     .peek_after(self.version, self.properties.get()),
@@ -249,7 +253,8 @@ impl Session {
                         return self.bad(TOO_MANY, 0x93);
                     }
                     let head = self.receiver.head(len, p.payload.len());
-                    let divides = self.receiver.divides(len) && head < len;
+                    let divides =
+                        !cfg!(feature = "umqtt") && self.receiver.divides(len) && head < len;
                     let mut divided = None;
                     if incoming == Incoming::Deliver {
                         let retain = Obj::bool(p.retain());
@@ -264,7 +269,7 @@ impl Session {
                                 size: len - head,
                             }));
                         } else {
-                            let payload = if copy {
+                            let payload = if copy || cfg!(feature = "umqtt") {
                                 Obj::bytes(p.payload)
                             } else {
                                 self.view_of(head, len)

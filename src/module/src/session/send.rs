@@ -122,7 +122,10 @@ impl Session {
             if session.transmitter.is_empty() {
                 session.transmitter.reset();
                 session.state.flights.written();
-                if !session.ready() || !session.state.flights.window.wants_ping() {
+                if cfg!(feature = "umqtt")
+                    || !session.ready()
+                    || !session.state.flights.window.wants_ping()
+                {
                     break;
                 }
                 // It finds room: the memory held CONNECT.
@@ -130,7 +133,8 @@ impl Session {
                 session.state.pinged(now);
                 urgent = true;
             }
-            if !urgent
+            if !cfg!(feature = "umqtt")
+                && !urgent
                 && let Some(len) = session.transmitter.begins()
                 && !session.state.flights.window.room(len)
             {
@@ -356,6 +360,9 @@ impl Session {
     /// The alias to give a topic (MQTT 5, 3.3.2.3.4), and whether the server
     /// knows it. The first topics get them, as many as there are.
     fn alias(&self, topic: &[u8]) -> Option<(NonZeroU16, bool)> {
+        if !cfg!(feature = "v5") {
+            return None;
+        }
         let most = self.max_outbound.min(self.limits.alias);
         for (i, known) in (1..=most).zip(self.outbound.iter()) {
             let free = known.is_none();
@@ -518,5 +525,8 @@ fn properties(vm: &mut Vm, version: Version, obj: Obj, place: Place) -> Encoded 
 /// # Raises
 /// `MemoryError`
 fn aliases(n: u32) -> GcVec<Obj> {
+    if !cfg!(feature = "v5") {
+        return GcVec::EMPTY;
+    }
     GcVec::filled(n as usize, Obj::none()).or_raise()
 }
