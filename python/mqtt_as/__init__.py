@@ -5,6 +5,7 @@ import asyncio
 
 VERSION = (0, 9, 0)
 IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
+OBUFSIZE = 256  # Bytes: the send buffer's
 MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
 
 try:

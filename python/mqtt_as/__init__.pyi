@@ -13,6 +13,8 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Iterator,
 VERSION: tuple[int, int, int]
 IBUFSIZE: int
 """Bytes of the receive buffer at rest, 1 to 16777216. Read at construction."""
+OBUFSIZE: int
+"""Bytes of the send buffer at rest; as long as the longest packet it spares a fragmented heap. Read at construction."""
 MSG_BYTES: bool
 """False: callbacks get a memoryview of the receive buffer, valid until they return."""
 ESP32: bool
@@ -83,6 +85,8 @@ class MQTT_base:
     """What ended the last connection: MQTTException if the server said so, in DISCONNECT or by refusing CONNECT."""
     topic_alias_maximum: int
     """Aliases that the server takes."""
+    mqttv5_con_props: Optional[Properties]
+    """Of the next CONNECT. May be changed between connections."""
     last_rx: int
     """When bytes last came in, in ticks_ms."""
     newpid: Iterator[int]

@@ -129,6 +129,7 @@ def make_session(c):
         c["topic_aliases"],
         (props or {}).get(0x21, 65535),
         c["piece_cb"],
+        mqtt_as.OBUFSIZE,
     )
     # A packet that is thrown away gets one entry more at a time: would it do?
     connect = [b"", keepalive, "", "", None, None]
