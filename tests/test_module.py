@@ -548,7 +548,7 @@ def test_damaged_streams(run, seed):
                 if answers and answers[-1] < 0:
                     ended += 1
                     break
-            assert session.unsent() == (answers[-1] if answers and answers[-1] < 0 else 0)
+            assert session.unsent() == 0
         print(ended > 100)
     """
     assert run(script, options=("-X", "heapsize=2m")) == "True\n"

@@ -115,6 +115,8 @@ pub struct Session {
     hash: u8,
     /// See `reason`.
     reason: u16,
+    /// What `receive` answered a bad packet with, or 0.
+    refused: i16,
     /// The aliases to give at most.
     max_outbound: u16,
     /// Counts what `open` and `close` change, for who calls the stream.
@@ -246,6 +248,7 @@ impl Session {
             terse: false,
             hash: 0,
             reason: 0,
+            refused: 0,
             current: None,
             divided: None,
             pieces,
@@ -326,6 +329,7 @@ impl Session {
         self.drained = false;
         self.backlog = backlog::NONE;
         self.leaving = false;
+        self.refused = 0;
         self.failed = 0;
         self.divided = None;
         self.view.clear();

@@ -109,11 +109,7 @@ impl Session {
             } else {
                 // The next call does: an answer must not be lost where a stream raises.
                 if answer < done(Pid::MIN, 0) {
-                    Self::push(vm, this.lend(), now);
-                }
-                // Nothing follows the DISCONNECT that says so.
-                if answer <= wire_error(0) {
-                    this.get_mut(vm).failed = answer;
+                    Self::push(vm, this, now);
                 }
                 return Obj::int(answer);
             }
@@ -189,6 +185,9 @@ impl Session {
     /// `MemoryError`, with nothing changed.
     fn step(&mut self, now: u32, limit: &mut isize, copy: bool, message: &mut [Obj; 6]) -> isize {
         self.calling = false;
+        if self.refused != 0 {
+            return self.refused.into();
+        }
         loop {
             if self.leaving {
                 self.forget_current();
@@ -412,7 +411,10 @@ impl Session {
             let properties = Properties::EMPTY;
             self.say(Disconnect { reason, properties });
         }
-        wire_error(error)
+        // Nothing follows, and no more is taken.
+        self.leaving = true;
+        self.refused = wire_error(error) as i16;
+        self.refused.into()
     }
 
     /// The packet handed on last is done with: acknowledge and drop it.

@@ -490,7 +490,10 @@ impl Session {
             session.leaving = true;
         }
         encoded.free();
-        Self::push(vm, this.lend(), now);
+        // Also beyond what may be under way: nobody waits long with a DISCONNECT.
+        if session.backlog != backlog::BLOCKED {
+            Self::write(vm, this.lend(), now, true);
+        }
         Self::unsent(vm, this)
     }
 
