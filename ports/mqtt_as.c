@@ -47,35 +47,39 @@ CLASSES(CLASS)
 #define IN_FLASH
 #endif
 
-// from_flash(): the module that calls it has its functions then.
+// from_flash(): the module that calls it has its functions then. A package and its modules may share one dict of names.
 // from_flash(name, base, ...): gives a class of that module, which is made of its methods.
 static mp_obj_t IN_FLASH from_flash(size_t n_args, const mp_obj_t *args) {
     mp_obj_dict_t *globals = mp_globals_get();
     const char *name = mp_obj_str_get_str(mp_obj_dict_get(MP_OBJ_FROM_PTR(globals), MP_OBJ_NEW_QSTR(MP_QSTR___name__)));
-    size_t m = 0;
-    while (mqtt_as_frozen[m].module == NULL || strcmp(mqtt_as_frozen[m].module, name) != 0) {
-        if (mqtt_as_frozen[m++].module == NULL) {
-            mp_raise_msg(&mp_type_ImportError, MP_ERROR_TEXT("frozen, but not in _mqtt_as: build both with the same MQTT_PACKAGES"));
+    bool found = false;
+    for (size_t m = 0; mqtt_as_frozen[m].module != NULL; m++) {
+        if (strcmp(mqtt_as_frozen[m].module, name) != 0) {
+            continue;
         }
-    }
-    mqtt_as_frozen[m].context->module.globals = globals;
-    MP_STATE_VM(mqtt_as_globals)[m] = globals; // The collector does not see the context
-    const mp_map_t *names = &mqtt_as_frozen[m].names->map;
-    if (n_args == 0) {
+        found = true;
+        mqtt_as_frozen[m].context->module.globals = globals;
+        MP_STATE_VM(mqtt_as_globals)[m] = globals; // The collector does not see the context
+        const mp_map_t *names = &mqtt_as_frozen[m].names->map;
         for (size_t i = 0; i < names->used; i++) {
-            if (!mp_obj_is_type(names->table[i].value, &mp_type_dict)) {
+            bool is_class = mp_obj_is_type(names->table[i].value, &mp_type_dict);
+            if (n_args == 0 && !is_class) {
                 mp_obj_dict_store(MP_OBJ_FROM_PTR(globals), names->table[i].key, names->table[i].value);
+            } else if (n_args != 0 && is_class && mp_obj_equal(names->table[i].key, args[0])) {
+                const class_t *methods = MP_OBJ_TO_PTR(names->table[i].value);
+                mp_obj_t bases = mp_obj_new_tuple(n_args - 1, args + 1);
+                mp_obj_t type = mp_obj_new_type(mp_obj_str_get_qstr(args[0]), bases, MP_OBJ_FROM_PTR(&methods->methods));
+                if (methods->cell != NULL) {
+                    methods->cell->obj = type;
+                }
+                return type;
             }
         }
-        return mp_const_none;
     }
-    const class_t *methods = MP_OBJ_TO_PTR(mp_obj_dict_get(MP_OBJ_FROM_PTR(mqtt_as_frozen[m].names), args[0]));
-    mp_obj_t bases = mp_obj_new_tuple(n_args - 1, args + 1);
-    mp_obj_t type = mp_obj_new_type(mp_obj_str_get_qstr(args[0]), bases, MP_OBJ_FROM_PTR(&methods->methods));
-    if (methods->cell != NULL) {
-        methods->cell->obj = type;
+    if (!found || n_args != 0) {
+        mp_raise_msg(&mp_type_ImportError, MP_ERROR_TEXT("frozen, but not in _mqtt_as: build both with the same MQTT_PACKAGES"));
     }
-    return type;
+    return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR(from_flash_obj, 0, from_flash);
 

@@ -358,9 +358,59 @@ def twice():
         4: flash + "()",
         14: f'Fixed = {flash}("Fixed", Exception)',
         19: f'class Variable({flash}("Variable", Fixed)):',
-        30: f'class Heir({flash}("Heir", Variable)): pass',
+        22: "    del __module__, __qualname__; n = 1",
+        30: f'Heir = type("Heir", ({flash}("Heir", Variable),), {{}})',
         **dict.fromkeys([5, 15, 16, 17, 20, 21, 24, 25, 26, 31, 32, 33, 38, 39], ""),
     }
+
+
+def test_one_dict(tmp_path):
+    """A package and what the top of its __init__ imports share their names; what is imported later has its own."""
+    package = tmp_path / "python" / "mqtt_as"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("""from micropython import const
+from . import a
+try:
+    from .b import g as renamed, h
+except ImportError:
+    from . import trouble
+_X = const(1)
+y = a.f() + _X
+def later():
+    from . import m
+""")
+    (package / "a.py").write_text("""import sys
+from micropython import const
+from .b import h
+_X = const(2)
+def f():
+    return _X
+x = (_X, h())
+""")
+    (package / "b.py").write_text("""import sys
+def g(): pass
+def h(): pass
+""")
+    (package / "trouble.py").write_text("")
+    r = freeze(tmp_path, "x = 1\n", tmp_path)
+    assert (r.returncode, r.stderr) == (0, "")
+    assert sorted(p.name for p in (tmp_path / "mqtt_as").iterdir()) == ["__init__.py", "m.py", "trouble.py"]
+    assert (tmp_path / "mqtt_as" / "__init__.py").read_text().splitlines() == [
+        "__import__(\"sys\").modules.update(dict.fromkeys(('mqtt_as.b', 'mqtt_as.a'), __import__(\"mqtt_as\")))",
+        '__import__("_mqtt_as").from_flash()',
+        "import sys",
+        "x = (2, h())",
+        "import mqtt_as as a",
+        "try:",
+        "    pass",
+        "    renamed = g",
+        "except ImportError:",
+        "    from . import trouble",
+        "y = a.f() + 1",
+    ]
+    (package / "b.py").write_text("def f(): pass\ndef g(): pass\ndef h(): pass\n")
+    r = freeze(tmp_path, "x = 1\n", tmp_path)
+    assert r.returncode == 1 and "/a.py gives the name f, which is another in b.py: they share one dict" in r.stderr
 
 
 def test_packages(tmp_path):

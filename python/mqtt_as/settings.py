@@ -144,5 +144,6 @@ def make_session(c):
 
 
 def let_go():
-    del sys.modules[__name__]
-    del mqtt_as.settings
+    if __name__ != "mqtt_as":  # That it is in firmwares, where its code takes no RAM
+        del sys.modules[__name__]
+        del mqtt_as.settings
