@@ -1,4 +1,4 @@
-"""Wi-Fi on the ports that have it: the client over a fake `network`, see fixtures/network.py."""
+"""Wi-Fi on the ports that have it: the client over a fake `network`, see fixtures/board/network.py."""
 
 import contextlib
 import shutil
@@ -82,7 +82,7 @@ class Device:
 
 @pytest.fixture
 def device(clients, mp):
-    shutil.copy(Path(__file__).parent / "fixtures" / "network.py", mp.folder)
+    shutil.copy(Path(__file__).parent / "fixtures" / "board" / "network.py", mp.folder)
 
     def start(server, port, ssid=SSID, key=KEY, aps=None, stored=None, timeout=60_000, stable=300, script=SCRIPT, **config):
         config = {"ssid": ssid, "wifi_pw": key, **config}
