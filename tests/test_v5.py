@@ -3,7 +3,7 @@
 import pytest
 from fixtures.client import end
 from fixtures.peer import encode, varint
-from fixtures.v5 import accept, connected, publish, start
+from fixtures.v5 import accept, answer, connected, publish, start
 
 # Prints what comes.
 RECEIVE = """
@@ -709,3 +709,32 @@ def test_properties_are_ignored_in_3_1_1(clients, peer):
     c.send(b"\x90\x03" + c.expect('82 # .. .. "t" 01')[2:4] + b"\1")
     c.send(b"\xb0\x02" + c.expect('a2 # .. .. "t"')[2:4])
     end(p)
+
+
+def test_debug(clients, peer):
+    """With DEBUG properties of what the broker answers are printed, without authentication data, and free RAM."""
+    script = """
+        MQTTClient.DEBUG = True
+
+        async def main(client):
+            await client.connect()
+            await client.subscribe("t")
+            await client.unsubscribe("t")
+            await client.publish("t", "m", qos=1)
+            await client.publish("t", "m", qos=2)
+            mqtt_as.explain.print_properties(client, "AUTH", {0x15: "method", 0x16: b"secret"})
+            await told()
+    """
+    p, c = connected(clients, peer, script, announced='12 "own"')
+    assert eval(p.expect("^CONNACK: properties (.*)")[1]) == {0x12: "own"}
+    p.expect(r"^RAM free \d+ alloc \d+")
+    for first, name in (("82", "SUBACK"), ("a2", "UNSUBACK"), ("32", "PUBACK"), ("34", "PUBREC")):
+        answer(c, c.expect(f"{first} # *"), properties=f'1f "why {name}"')
+        p.expect(f"^{name}: properties {{31: 'why {name}'}}")
+    c.send(b"\x70\x0a" + c.expect("62 02 .. ..")[2:] + encode('00 # 1f "why"'))
+    p.expect("^PUBCOMP: properties {31: 'why'}")
+    p.expect("^AUTH: properties {21: 'method'}$")
+    c.send('e0 # 98 # 1f "bye"')
+    p.expect("^DISCONNECT: properties {31: 'bye'}")
+    peer.accept()
+    assert "secret" not in p.out

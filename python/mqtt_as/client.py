@@ -67,7 +67,7 @@ class MQTTClient(MQTT_base):
     def _accept_connack(self, conn):
         self._transport.confirm_address()
         reason = self._session.reason()
-        props = self.connack_properties = self._session.properties() or {}
+        props = self.connack_properties = self._properties("CONNACK") or {}
         if reason & 0xFF:
             self.last_error = self._refusal(reason, props)
             conn.fail(OSError(-1, "Connection refused by the broker: 0x2002 %d%s" % (reason, self._reason_string(props))))
@@ -84,7 +84,7 @@ class MQTTClient(MQTT_base):
 
     def _accept_disconnect(self, conn):
         reason = self._session.reason()
-        error = self._refusal(reason, self._session.properties(), "disconnected")
+        error = self._refusal(reason, self._properties("DISCONNECT"), "disconnected")
         conn.fail(error)
         if reason == 0x8E:  # Another client took the session: no fight over it
             self.dprint(str(error))
@@ -97,7 +97,7 @@ class MQTTClient(MQTT_base):
         if self._auth is None:
             conn.fail(OSError(-1, "the broker wants AUTH: set config['auth_coro']"))
         else:
-            self._auth.step(self._session.reason(), self._session.properties() or {})
+            self._auth.step(self._session.reason(), self._properties("AUTH") or {})
 
     def _send_auth(self, reason, props):
         conn = self._conn
@@ -235,7 +235,12 @@ class MQTTClient(MQTT_base):
     # Pings, repeats and gives up, until the connection ends
     async def _supervise(self):
         most = min(1000, self._response_ms // 4)
+        told = None
         while self._isconnected:
+            if self.DEBUG:
+                from .explain import print_ram
+
+                told = print_ram(self, told)
             ms = self._due()
             if ms:
                 await asyncio.sleep_ms(min(abs(ms), most))  # _accept_failure() ends it

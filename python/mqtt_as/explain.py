@@ -3,6 +3,7 @@ import errno
 import gc
 import os
 import sys
+from time import ticks_diff, ticks_ms
 
 
 # The exception where the client cannot be imported, most often for its native
@@ -88,3 +89,23 @@ def _tls_error(n, e):
     if n in (0x7F00, 0x3F80, 0x2880, 0x0010):
         return "TLS, no memory for it"
     return "TLS error %s" % e
+
+
+# Of a packet, or of the answer to a request; but for authentication data
+def print_properties(client, packet, props):
+    if not isinstance(packet, str):
+        if packet.several is None:
+            packet = "PUBACK" if packet.args[3] == 1 else "PUBCOMP"
+        else:
+            packet = "SUBACK" if packet.args[1] else "UNSUBACK"
+    client.dprint("%s: properties %s", packet, {key: props[key] for key in props if key != 0x16})
+
+
+# Every twenty seconds; when it was done
+def print_ram(client, told):
+    now = ticks_ms()
+    if told is not None and ticks_diff(now, told) < 20_000:
+        return told
+    gc.collect()
+    client.dprint("RAM free %d alloc %d", gc.mem_free(), gc.mem_alloc())
+    return now

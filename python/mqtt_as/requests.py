@@ -194,6 +194,15 @@ class MQTT_base:
     def _offline(self):
         return OSError(errno.ENOTCONN, "not connected: call connect()")
 
+    # Those of the packet that came last, which answers a request or has that name
+    def _properties(self, packet):
+        props = self._session.properties()
+        if self.DEBUG and props:
+            from .explain import print_properties
+
+            print_properties(self, packet, props)
+        return props
+
     def _pulse(self):
         self._progress.set()
         self._progress.clear()
@@ -272,7 +281,7 @@ class MQTT_base:
         request = self._requests.get(pid)
         if request:
             request.reason = reason
-            request.properties = self._session.properties()
+            request.properties = self._properties("PUBREC")
 
     def _end_request(self, pid, reason):
         request = self._requests.pop(pid, None)
@@ -280,7 +289,7 @@ class MQTT_base:
             reason = reason or request.reason or 0
             try:
                 if self.mqttv5:
-                    request.properties = self._session.properties() or request.properties
+                    request.properties = self._properties(request) or request.properties
                 if request.several:  # An UNSUBACK of 3.1.1 has no codes
                     reason = list(self._session.codes() or bytes(len(request.args[0])))
             except MemoryError as e:
