@@ -8,13 +8,11 @@ from fixtures.programs import FAKES, ROOT
 
 GATEWAY = """
     import network, sys
-    network.play("esp32")
+    network.play("esp32").STABLE = 100
     network.sta.mac = bytes.fromhex(sys.argv[1])
     from mqtt_as import MQTTClient, config
     config.update(server=sys.argv[2], port=int(sys.argv[3]), ssid="home", wifi_pw="right-key", client_id="gateway")
     config.update(eval(sys.argv[4]))
-    import mqtt_as.link
-    mqtt_as.link.STABLE = 100
 
     import asyncio, gateway
 
@@ -23,10 +21,6 @@ GATEWAY = """
         while line := await reader.readline():
             exec(line.decode())
 
-    import aioespnow  # TEMPORARY
-    MQTTClient._espnow = aioespnow.AIOESPNow()
-    network.sta.active(True)
-    MQTTClient._espnow.active(True)
     listen = gateway.Gateway.run
 
     async def run(self):

@@ -82,7 +82,8 @@ class Device:
 
 @pytest.fixture
 def device(clients, mp):
-    shutil.copy(Path(__file__).parent / "fixtures" / "board" / "network.py", mp.folder)
+    for name in ("network", "espnow", "aioespnow"):
+        shutil.copy(Path(__file__).parent / "fixtures" / "board" / f"{name}.py", mp.folder)
 
     def start(server, port, ssid=SSID, key=KEY, aps=None, stored=None, timeout=60_000, stable=300, script=SCRIPT, **config):
         config = {"ssid": ssid, "wifi_pw": key, **config}

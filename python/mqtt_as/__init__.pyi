@@ -40,11 +40,12 @@ with ssl], `client_id`, `user`, `password`, `keepalive` [60],
 `ping_interval` [0: a quarter of keepalive], `response_time` [10], `max_repubs` [4], `clean` [True], `clean_init` [True],
 `will` [None] (topic, message, retain, qos[, properties]), `ssl` [False] True or an SSLContext, `ssl_params` [{}],
 `queue_len` [0] messages held for `client.queue`; 0: callbacks `subs_cb(topic, msg, retained[, properties])`,
-`wifi_coro(up)`, `connect_coro(client)`; `ssid`, `wifi_pw`, `gateway` [False] full power on ESP32, and the link is left up
-in an outage, `max_packet` [268435455] bytes,
+`wifi_coro(up)`, `connect_coro(client)`; `ssid`, `wifi_pw`, `hostname` [None], `ifconfig` [None] a static (address, netmask,
+gateway, DNS server), `gateway` [False] ESP-NOW beside the station, as `client._espnow`, and the link is left up in an outage,
+`max_packet` [268435455] bytes,
 `piece_cb` [None] `(topic, piece, retained, properties, offset, length)` takes messages whose packet exceeds 2048 bytes, or
 IBUFSIZE if that is more, as they arrive: piece a memoryview, valid until it returns, properties None in 3.1.1,
-`link` [None] an object as described in link.py.
+`link` [None] `link.NoLink()`, `link.Interface(nic)` or an object as described in link.py.
 
 MQTT 5: `mqttv5` [False], `mqttv5_con_props` [None] properties of CONNECT, `topic_aliases` [0] topics that get an alias, 0 to
 65535, `auth_coro` [None] an AuthCoro, with 0x15 in `mqttv5_con_props`. `clean_init` is ignored there.

@@ -5,8 +5,11 @@
 #   disconnect()          takes it down before it is brought up again
 #   close()               switches the interface off
 # and an attribute interface, which client._sta_if shows to applications.
+import asyncio
 from sys import platform
-from time import ticks_ms
+from time import ticks_diff, ticks_ms
+
+TIMEOUT = 60_000  # ms in which an interface must have an address
 
 
 def unique_id():
@@ -53,9 +56,27 @@ class NoLink:
         return 0
 
 
+# For one that the application has set up, and goes on looking after: any object
+# of the module network, as LAN(...) or PPP(uart)
+class Interface(NoLink):
+    def __init__(self, interface):
+        self.interface = interface
+
+    async def connect(self, quick):
+        t = ticks_ms()
+        while not self.interface.isconnected():
+            if ticks_diff(ticks_ms(), t) > TIMEOUT:
+                raise OSError(-1, "the network interface does not come up")
+            await asyncio.sleep_ms(200)
+
+    def isconnected(self):
+        return self.interface.isconnected()
+
+
 def make_link(config):
-    if config["link"]:
-        return config["link"]
+    link = config["link"]
+    if link:
+        return link
     try:
         import network
     except ImportError:
@@ -64,4 +85,9 @@ def make_link(config):
         return NoLink()
     from .wifi import make_station
 
-    return make_station(config, network)
+    link = make_station(config, network)
+    if config["gateway"]:
+        from .gateway import Gateway
+
+        link = Gateway(link)
+    return link

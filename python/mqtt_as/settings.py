@@ -35,6 +35,8 @@ def defaults():
         "connect_coro": eliza,
         "ssid": None,
         "wifi_pw": None,
+        "ifconfig": None,
+        "hostname": None,
         "queue_len": 0,
         "gateway": False,
         "mqttv5": False,
@@ -67,6 +69,8 @@ def checked(config):
         raise TypeError("config['will'] must be (topic, message, retain, qos)")
     if c["link"] and not hasattr(c["link"], "isconnected"):
         raise TypeError("config['link'] must have connect, isconnected, disconnect and close")
+    if c["ifconfig"] and (not isinstance(c["ifconfig"], (list, tuple)) or len(c["ifconfig"]) != 4):
+        raise ValueError("config['ifconfig'] must be (address, netmask, gateway, DNS server)")
     props = c["mqttv5_con_props"]
     if not c["mqttv5"]:
         c["auth_coro"] = None

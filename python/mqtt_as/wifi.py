@@ -22,8 +22,8 @@ class Station:
     def __init__(self, config, interface):
         self._ssid = config["ssid"]
         self._pw = config["wifi_pw"]
-        self._gateway = config["gateway"]
-        self._leaving = self._closed = False
+        self._address = config["ifconfig"]
+        self._leaving = self._closed = self._elsewhere = False
         self.interface = interface
         self._activate()
 
@@ -35,7 +35,7 @@ class Station:
         return self.interface.isconnected()
 
     def disconnect(self):
-        if not self._gateway and not self._is_taken():
+        if not self._is_taken():
             self._leave()
 
     # Does another client connect the station?
@@ -81,6 +81,8 @@ class Station:
             await self._settle()
             if not self.interface.isconnected():
                 self._activate()
+                if self._address:
+                    self.interface.ifconfig(self._address)
                 await self._connect(quick)
         finally:
             if _owner is self:
@@ -136,12 +138,16 @@ class PicoW(CYW43):
         self.interface.config(pm=0xA11140)
 
 
-# Shows errors and yet goes on trying
+# Shows errors and yet goes on trying. It always has a station: without ssid the
+# way to the broker may be another interface of the application's
 class ESP32(Station):
-    def _activate(self):
-        self.interface.active(True)
-        if self._gateway:
-            self.interface.config(pm=self.interface.PM_NONE)
+    async def connect(self, quick):
+        self._elsewhere = not self._ssid and not self.interface.isconnected() and has_route()
+        if not self._elsewhere:
+            await Station.connect(self, quick)
+
+    def isconnected(self):
+        return self._elsewhere or self.interface.isconnected()
 
 
 # Joins the network that it has stored before the one in config
@@ -167,6 +173,20 @@ class ESP8266(Station):
         await Station._join_network(self)
 
 
+# Is there a way out? An empty datagram to nowhere (RFC 5737) cannot leave if not
+def has_route():
+    import socket
+
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        s.sendto(b"", socket.getaddrinfo("192.0.2.1", 9)[0][-1])
+        return True
+    except OSError:
+        return False
+    finally:
+        s.close()
+
+
 def _name_of(status):  # The driver's: STAT_WRONG_PASSWORD
     try:
         import network
@@ -176,6 +196,8 @@ def _name_of(status):  # The driver's: STAT_WRONG_PASSWORD
 
 
 def make_station(config, network):
+    if config["hostname"]:  # Before the station is active
+        network.hostname(config["hostname"])
     wlan = network.WLAN
     # MicroPython 2 has the constant in the class only
     interface = wlan(wlan.IF_STA if hasattr(wlan, "IF_STA") else network.STA_IF)
