@@ -12,7 +12,6 @@ from fixtures.authority import Authority
 from fixtures.programs import ROOT, Board
 
 PC = ROOT / "examples" / "pc"
-TESTED = set()
 
 
 @pytest.fixture
@@ -295,6 +294,14 @@ def test_two_brokers(run, broker, brokers, observer, observers):
     other.start()
     for _ in range(3):
         p.expect("^Sent on: house/kitchen", 30)
+
+
+@pytest.mark.parametrize("name", ["ethernet", "ppp"])
+def test_other_networks(run, observer, name):
+    told(observer, "result")
+    p = run(name)
+    p.expect("^Connected from 192.168.0.8")
+    assert texts(observer, 1) == ["0"]
 
 
 @pytest.mark.parametrize("name, version", [("pubtest", 4), ("pubtest_v5", 5)])
