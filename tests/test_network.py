@@ -212,9 +212,8 @@ def test_mqtt_as_eth(start, broker):
         eth.update(server=config["server"], port=config["port"], queue_len=1)
         mqtt_as_eth.IBUFSIZE = 3000
 
-        network.log.clear()
-
         async def main(_):
+            network.log.clear()
             client = MQTTClient(eth)
             await client.connect()
             await client.subscribe("t", 1)

@@ -17,20 +17,27 @@ def save(figure, folder, name):
     plt.close(figure)
 
 
-def bars(found, folder, name, rows, log=True):
-    """For each of `rows` (row of the table, title, format) one panel with a bar for each client."""
+def compare(found, folder, name, rows, log=True):
+    """For each of `rows` (row of the table, title, format) one panel with a bar for each client, or with `log` a dot: the length
+    of a bar means nothing on an axis without 0."""
     figure, axes = plt.subplots(1, len(rows), figsize=(3.3 * len(rows) + 1, 2.6), sharey=True, squeeze=False)
     titles = found["clients"][::-1]
     for axis, (row, title, form) in zip(axes[0], rows):
         of = found["medians"].get(row, {})
         values = [of.get(t) for t in titles]
         colours = [OURS if t in found["ours"] else OTHERS for t in titles]
-        axis.barh(titles, [v or 0 for v in values], color=colours, log=log)
-        top = max((v for v in values if v), default=1)
-        axis.set_xlim(right=top * (30 if log else 1.3))
+        there = [v for v in values if v] or [1]
+        if log:
+            axis.set_xscale("log")
+            axis.scatter([v or float("nan") for v in values], titles, color=colours, s=30, zorder=2)
+            axis.set_xlim(min(there) / 3, max(there) * 30)
+            axis.grid(axis="y", color="#e8e8e8")
+        else:
+            axis.barh(titles, [v or 0 for v in values], color=colours)
+            axis.set_xlim(right=max(there) * 1.3)
         for at, value in enumerate(values):
             if value is not None:
-                axis.annotate(format(value, form), (value, at), (3, 0), textcoords="offset points", va="center")
+                axis.annotate(format(value, form), (value, at), (6, 0), textcoords="offset points", va="center")
         axis.set_title(title, fontsize=9)
         axis.tick_params(axis="x", labelsize=7)
         axis.minorticks_off()
@@ -113,15 +120,15 @@ def draw(found, folder):
         ("published, QoS 0, messages/s", "published, QoS 0, messages/s", ",.0f"),
         ("published, QoS 1, messages/s", "published, QoS 1, messages/s", ",.0f"),
     )
-    bars(found, folder, "rates", rates)
+    compare(found, folder, "rates", rates)
     latency(found, folder)
     garbage = (
         ("a message received, QoS 0: bytes of heap", "bytes of heap for a message received", ",.0f"),
         ("a message published, QoS 0: bytes of heap", "published, QoS 0", ",.0f"),
         ("a message published, QoS 1: bytes of heap", "published, QoS 1", ",.0f"),
     )
-    bars(found, folder, "bytes", garbage)
-    bars(found, folder, "ram", [("RAM when connected, 32 bit, bytes", "RAM when connected, 32 bit, bytes", ",.0f")], log=False)
+    compare(found, folder, "bytes", garbage)
+    compare(found, folder, "ram", [("RAM when connected, 32 bit, bytes", "RAM when connected, 32 bit, bytes", ",.0f")], log=False)
     if found["curves"]:
         scale(found, folder)
         codec(found, folder)
