@@ -5,11 +5,8 @@
 #   disconnect()          takes it down before it is brought up again
 #   close()               switches the interface off
 # and an attribute interface, which client._sta_if shows to applications.
-import asyncio
 from sys import platform
-from time import ticks_diff, ticks_ms
-
-TIMEOUT = 60_000  # ms in which an interface must have an address
+from time import ticks_ms
 
 
 def unique_id():
@@ -57,17 +54,20 @@ class NoLink:
 
 
 # For one that the application has set up, and goes on looking after: any object
-# of the module network, as LAN(...) or PPP(uart)
+# of the module network, as LAN(...) or PPP(uart). It is waited for so many seconds
 class Interface(NoLink):
-    def __init__(self, interface):
+    def __init__(self, interface, timeout=60):
         self.interface = interface
+        self._timeout = timeout
 
     async def connect(self, quick):
-        t = ticks_ms()
-        while not self.interface.isconnected():
-            if ticks_diff(ticks_ms(), t) > TIMEOUT:
-                raise OSError(-1, "the network interface does not come up")
+        import asyncio
+
+        for _ in range(self._timeout * 5 + 1):
+            if self.interface.isconnected():
+                return
             await asyncio.sleep_ms(200)
+        raise OSError(-1, "the network interface does not come up")
 
     def isconnected(self):
         return self.interface.isconnected()

@@ -109,6 +109,8 @@ class MQTT_base:
         self._handler = None  # The running connect_coro
         self._link = make_link(c)
         self._sta_if = getattr(self._link, "interface", self._link)
+        if c["gateway"]:
+            self._espnow = getattr(self._link, "espnow", None)
         self._new_locks()
         self._progress = asyncio.Event()  # Pulses when something moved on
         self._conn = Connection(self)  # The last one there was, here none yet

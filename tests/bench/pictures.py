@@ -18,7 +18,7 @@ def save(figure, folder, name):
 
 
 def compare(found, folder, name, rows, log=True):
-    """For each of `rows` (row of the table, title, format) one panel with a bar for each client, or with `log` a dot: the length
+    """For each of `rows` (row of the table, title, format) a panel with a bar for each client, or with `log` a dot: the length
     of a bar means nothing on an axis without 0."""
     figure, axes = plt.subplots(1, len(rows), figsize=(3.3 * len(rows) + 1, 2.6), sharey=True, squeeze=False)
     titles = found["clients"][::-1]
@@ -128,7 +128,9 @@ def draw(found, folder):
         ("a message published, QoS 1: bytes of heap", "published, QoS 1", ",.0f"),
     )
     compare(found, folder, "bytes", garbage)
-    compare(found, folder, "ram", [("RAM when connected, 32 bit, bytes", "RAM when connected, 32 bit, bytes", ",.0f")], log=False)
+    compare(
+        found, folder, "ram", [("RAM when connected, 32 bit, bytes", "RAM when connected, 32 bit, bytes", ",.0f")], log=False
+    )
     if found["curves"]:
         scale(found, folder)
         codec(found, folder)
