@@ -2,6 +2,7 @@
 
 import pytest
 from fixtures.client import end
+from fixtures.ports import free_port
 from fixtures.programs import FAKES
 
 # The application has a cable. Does what it is told, and prints what comes of it
@@ -160,6 +161,8 @@ def test_gateway(start, port):
     """ESP-NOW is active on the channel of the access point, without power saving, again after an outage and after close()."""
     p = start(WIFI, port, f'{{"gateway": True, {HOME}}}')
     p.expect("^network True")
+    mac = b"\2\0\0\0" + free_port().to_bytes(2, "big")
+    ask(p, f"setattr(network.sta, 'mac', {mac})")
     assert ask(p, "(client._espnow.active(), type(client._espnow).__name__)") == "(True, 'AIOESPNow')"
     assert ask(p, "(client._espnow._tune() and client._espnow._tuned)") == "6"
     log = eval(ask(p, "(list(network.log), network.log.clear())[0]"))
