@@ -2,6 +2,7 @@
 
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
+use std::sync::OnceLock;
 
 /// 2020, 2049 and two days that are over or to come, as UTCTime.
 pub const START: &str = "200101000000Z";
@@ -154,7 +155,9 @@ impl<'a> Request<'a> {
 
 /// The authority that clients of the tests trust, with key 1.
 pub fn root() -> Vec<u8> {
-    Request::authority("root", 1, "root", 1).sign()
+    static ROOT: OnceLock<Vec<u8>> = OnceLock::new();
+    let make = || Request::authority("root", 1, "root", 1).sign();
+    ROOT.get_or_init(make).clone()
 }
 
 /// An authority below it, with key 2.
@@ -164,8 +167,12 @@ pub fn intermediate() -> Request<'static> {
 
 /// What a server that is right sends; its key is 3.
 pub fn chain() -> Vec<Vec<u8>> {
-    vec![
-        Request::server("intermediate", 2).sign(),
-        intermediate().sign(),
-    ]
+    static CHAIN: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let make = || {
+        vec![
+            Request::server("intermediate", 2).sign(),
+            intermediate().sign(),
+        ]
+    };
+    CHAIN.get_or_init(make).clone()
 }
