@@ -204,6 +204,10 @@ impl Session {
         let version = match arg(args, 0).is_true(vm) {
             false => Version::V3,
             true if cfg!(feature = "v5") => Version::V5,
+            true if cfg!(feature = "umqtt") => {
+                Exception::Value(c"_umqtt.mpy knows MQTT 3.1.1: version=5 takes _mqtt_as.mpy")
+                    .raise()
+            }
             true => Exception::Value(c"_mqtt_as.mpy is that of MQTT 3.1.1: mqttv5 must be False")
                 .raise(),
         };
