@@ -4,6 +4,7 @@ import threading
 import time
 
 import pytest
+from fixtures.peer import encode
 
 SLOW = 60  # seconds: emulated, on a machine that has other work too
 
@@ -59,6 +60,7 @@ CONNECTS = [
     ({"user": "u", "password": "p"}, "", True, '10 # "MQTT" 04 c2 00 00 "id" "u" "p"'),
     ({}, "c.set_last_will('w', b'm', True, 1)", True, '10 # "MQTT" 04 2e 00 00 "id" "w" "m"'),
     ({}, "c.set_last_will('w', '', False, 2)", True, '10 # "MQTT" 04 16 00 00 "id" "w" 00 00'),
+    ({"password": "p"}, "", True, '10 # "MQTT" 04 02 00 00 "id"'),
     ({"user": "ü"}, "c.keepalive = 1", True, '10 # "MQTT" 04 82 00 01 "id" "ü"'),
 ]
 
@@ -356,9 +358,14 @@ BAD += ["32 # \"t\" 00 00 'm'", "30 ff ff ff ff 7f", "20 02 00 00", "61 02 00 01
 @pytest.mark.parametrize("packet", BAD)
 def test_malformed(umqtt, peer, packet):
     """An OSError, again and again; never a message."""
-    p, c = start(umqtt, peer, "c = connected()\nprint(outcome(c.wait_msg)[0], outcome(c.check_msg)[0])\nprint(messages)")
+    script = """
+        c = connected()
+        print(outcome(c.wait_msg)[0], outcome(c.check_msg)[0])
+        print(messages, outcome(c.publish, "t", "m", qos=1))
+    """
+    p, c = start(umqtt, peer, script)
     c.send(packet, b"t" * 40)
-    assert p.wait().lines == ["connected", "OSError OSError", "[]"]
+    assert p.wait().lines == ["connected", "OSError OSError", "[] ('OSError', -1)"]
 
 
 def test_callback_raises(umqtt, peer):
@@ -527,6 +534,38 @@ def test_wait_msg_timeout(umqtt, peer):
     c.expect("32 # \"t\" 00 02 'm'")
     c.send("40 02 00 01", "40 02 00 02")
     p.expect("^None None$")
+    p.wait()
+
+
+@pytest.mark.parametrize("how", [{}, {"keepalive": 60}, {"keepalive": 1}])
+def test_timeout_of_the_application(umqtt, peer, how):
+    """Or a socket that does not block: wait_msg returns, and once it has not blocked it does again."""
+    script = """
+        c = connected()
+        c.sock.settimeout(0.05)
+        print(c.wait_msg(), outcome(c.publish, "t", "m", qos=1))
+        c.sock.settimeout(None)
+        c.sock.setblocking(False)
+        print(c.wait_msg(), c.keepalive == 1 or c.wait_msg())
+        began = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), began) < 2000:
+            c.sock.setblocking(False)
+            c.wait_msg()
+            time.sleep_ms(50)
+        print("alive")
+    """
+    p, c = start(umqtt, peer, script, how=how)
+    c.expect("32 # \"t\" 00 01 'm'")
+    p.expect(r"^None \('OSError', 110\)$")
+    if how.get("keepalive") == 1:
+        p.expect("^None True$")
+        c.expect("c0 00")
+        c.send("d0 00")
+    else:
+        c.quiet(0.2)
+        c.send("30 # \"t\" 'm'")
+        p.expect("^None 48$")
+    p.expect("^alive$")
     p.wait()
 
 
@@ -705,6 +744,34 @@ def test_another_sock(umqtt, peer):
     ]
 
 
+def test_another_socket_module(umqtt, peer):
+    """connect() takes what its sockets are."""
+    script = (
+        DOUBLE
+        + """
+    class Socket(Double):
+        def __init__(self, *how):
+            super().__init__(b"\\x20\\2\\0\\0\\x40\\2\\0\\1")
+        def settimeout(self, seconds):
+            pass
+        def connect(self, address):
+            self.log.append(address)
+    class Module:
+        SOCK_STREAM = 1
+        socket = Socket
+        def getaddrinfo(self, host, port, *more):
+            return [(2, 1, 0, "", (host, 1))]
+    from umqtt import simple
+    simple.socket = Module()
+    c = simple.MQTTClient("id", "host", keepalive=60)
+    print(c.connect(), c.publish("t", "m", qos=1), c.check_msg())
+    print(c.sock.log[0], b"".join(what for what in c.sock.log if type(what) is bytes))
+    """
+    )
+    packets = encode('10 # "MQTT" 04 02 00 3c "id" 32 # "t" 00 01 \'m\''.replace("#", "0e", 1).replace("#", "06"))
+    assert umqtt(peer, script).lines == ["0 None None", f"('host', 1) {packets}"]
+
+
 @pytest.mark.parametrize("base", ["io.IOBase", "object"])
 def test_sock_that_raises(umqtt, peer, base):
     script = f"""
@@ -756,6 +823,41 @@ def test_overridden(umqtt, broker):
     """
     for module in "simple", "robust":
         assert umqtt(broker, script, module=module).lines == ["message b'over/a' b'up' over", "0"]
+
+
+def test_wait_msg_overridden(umqtt, peer):
+    """check_msg() calls it, as the documentation says: "process the same way as wait_msg()"."""
+    script = """
+        class Client(MQTTClient):
+            def wait_msg(self):
+                op = super().wait_msg()
+                print("op", op)
+                return op
+        c = Client("id", HOST, PORT, keepalive=60)
+        print(outcome(c.check_msg))
+        c = connected(Client)
+        print(c.check_msg())
+        told()
+        print(c.check_msg(), c.wait_msg())
+        c.set_callback(lambda topic, msg: c.disconnect())
+        told()
+        print(c.check_msg())
+    """
+    p, c = start(umqtt, peer, script)
+    p.expect(r"^\('OSError', 107\)$")
+    p.expect("^op None$")
+    p.expect("^None$")
+    c.send("30 # \"t\" 'm'")
+    p.send("")
+    p.expect("^op 48$")
+    c.send("31 # \"t\" 'm'")
+    p.expect("^op 49$")
+    p.expect("^48 49$")
+    c.send("30 # \"t\" 'm'")
+    p.send("")
+    p.expect("^48$")
+    assert c.closed() == b"\xe0\0"
+    p.wait()
 
 
 def test_in_a_task(umqtt, broker):

@@ -121,7 +121,7 @@ class MQTTClient(simple.MQTTClient):
         while attempts:
             sock = self.sock
             try:
-                return simple.MQTTClient.check_msg(self)
+                return self._check()  # It calls no wait_msg() that does not end
             except OSError as e:
                 self._failed(e, sock)
             attempts -= 1

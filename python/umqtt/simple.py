@@ -82,6 +82,7 @@ class MQTTClient:
         self.lw_qos = 0
         self.lw_retain = False
         self.properties = properties
+        self._v5 = version == 5
         self._response_ms = int(response_time * 1000)
         self._timeout = None  # Milliseconds, of connect()
         self._slice = None  # Seconds after which a read returns, to look at the clock
@@ -89,7 +90,7 @@ class MQTTClient:
         self._hurries = False
         self._opened = None  # The sock that the session reads from and writes to
         self._answers = None  # To requests that wait while a callback runs that waits itself
-        self._core = Session(version == 5, _IBUFSIZE, _MAX_PACKET, 0, 0, self._response_ms, 0, 0, 65535, None)
+        self._core = Session(self._v5, _IBUFSIZE, _MAX_PACKET, 0, 0, self._response_ms, 0, 0, 65535, None)
 
     def set_callback(self, f):
         self.cb = f
@@ -110,9 +111,9 @@ class MQTTClient:
         self._connect_socket(timeout)
         will = (self.lw_topic, self.lw_msg, self.lw_retain, self.lw_qos) if self.lw_topic else None
         core = self._core
-        core.open(self.sock, _EXACT)
-        self._opened = self.sock
-        if core.connect(ticks_ms(), clean_session, self.client_id, self.keepalive, self.user, self.pswd, will, self.properties):
+        self._open(_EXACT)
+        password = self.pswd if self.user is not None or self._v5 else None  # MQTT 3.1.1 has none without a user
+        if core.connect(ticks_ms(), clean_session, self.client_id, self.keepalive, self.user, password, will, self.properties):
             self._flush()
         reason = self._wait(_ACCEPTED)
         if reason & 0xFF:
@@ -159,7 +160,7 @@ class MQTTClient:
     # Packets that are answered do not wait until the peer has acknowledged the one before. Others do, and go together.
     def _hurry(self, flag):
         self._hurries = flag
-        if _NODELAY is not None and self._tcp:
+        if _NODELAY is not None and hasattr(self._tcp, "setsockopt"):
             self._tcp.setsockopt(6, _NODELAY, int(flag))
 
     # The session, over what the application has put into sock
@@ -173,14 +174,18 @@ class MQTTClient:
             if self.sock is self._opened:
                 return core
         self._slice = self._tcp = None
+        self._open(_EXACT + _CONNECTED)
+        return core
+
+    def _open(self, traits):
+        sock = self.sock
         try:
-            core.open(sock, _EXACT + _CONNECTED)
+            self._core.open(sock, traits)
         except OSError:  # No stream, but an object that looks like a socket
             from ._streams import Stream
 
-            core.open(Stream(sock), _EXACT + _CONNECTED)
+            self._core.open(Stream(sock), traits)
         self._opened = sock
-        return core
 
     def publish(self, topic, msg, retain=False, qos=0, properties=None):
         core = self._core if self.sock is self._opened else self._attach()
@@ -242,10 +247,11 @@ class MQTTClient:
             return self._wait_for(timeout)
         if self.sock is not self._opened:
             self._attach()
+        asked = ticks_ms()
         r = self._receive(1)
         if r >> 4 == 3:
             return r
-        return self._wait(_ANY, None, r)
+        return self._wait(_ANY, None, r, asked)
 
     def _wait_for(self, timeout):
         if not timeout:
@@ -260,17 +266,27 @@ class MQTTClient:
             sock.settimeout(self._slice)
 
     def check_msg(self):
-        if self.sock is not self._opened:
+        if type(self).wait_msg is not MQTTClient.wait_msg:  # A class that extends this one wants to see each packet
+            if not self.sock:
+                self._attach()
+            self.sock.setblocking(False)
+            try:
+                return self.wait_msg()
+            finally:
+                try:
+                    self._block()
+                except OSError:  # Closed meanwhile
+                    pass
+        return self._check()
+
+    def _check(self):
+        if self.sock is not self._opened or not self.sock:
             self._attach()
-        sock = self.sock
-        sock.setblocking(False)
+        self.sock.setblocking(False)
         try:
             r = self._receive(-1)
         finally:
-            if self._slice:
-                self._tcp.settimeout(self._slice)
-            else:
-                sock.setblocking(True)
+            self._block()
         if r == _READY:
             r = self._receive(1)
             if r >> 4 == 3:
@@ -279,6 +295,13 @@ class MQTTClient:
             return self._wait(_ANY, None, r)
         if self.keepalive:
             self._ping_if_due()
+
+    # Reads wait again, after the application or check_msg() has said that they shall not
+    def _block(self):
+        if self._slice:
+            self._tcp.settimeout(self._slice)
+        else:
+            self.sock.setblocking(True)
 
     # A short frame, which needs no heap
     def _receive(self, limit):
@@ -296,8 +319,9 @@ class MQTTClient:
             except OSError:
                 self._opened = None
 
-    # Waits for one packet: its first byte, or None; or for the answer to a request, its reason code. r: what came already
-    def _wait(self, pid, limit=None, r=None):
+    # Waits for one packet: its first byte, or None; or for the answer to a request, its reason code. r: what
+    # came already, to a read that began at `asked`
+    def _wait(self, pid, limit=None, r=None, asked=0):
         if self.sock is not self._opened:
             self._attach()
         core = self._core
@@ -313,6 +337,7 @@ class MQTTClient:
             if self._answers and pid in self._answers:
                 return self._answers.pop(pid)
             if r is None:
+                asked = ticks_ms()
                 r = self._receive(1)
             if _FIRST <= r < _DONE:
                 if not pid:
@@ -341,13 +366,19 @@ class MQTTClient:
                 if r == _CLOSED and pid == _ACCEPTED:
                     raise MQTTException(-1)
                 raise _failure(r, core)
-            elif not self._slice:
-                # The application has set a timeout, or not to block
-                if not pid:
-                    return None
-                if ticks_diff(ticks_ms(), began) > 10:
-                    raise OSError(errno.ETIMEDOUT)
-                sock.setblocking(True)
+            else:
+                took = ticks_diff(ticks_ms(), asked)
+                part = took / 1000 / self._slice if self._slice else 0
+                # Another time than ours: the application has set a timeout, or not to block
+                if part < 0.9 or part > 1.5 and not pid and r == _WAIT:
+                    if took < 10:
+                        self._block()
+                    elif pid:
+                        raise OSError(errno.ETIMEDOUT)
+                    if not pid:
+                        if self.keepalive:
+                            self._ping_if_due()
+                        return None
             if self.keepalive and pid != _ACCEPTED:
                 self._ping_if_due()
             if limit and ticks_diff(ticks_ms(), began) >= limit:
@@ -376,7 +407,7 @@ class MQTTClient:
             if not r:
                 return
             if r < 0:
-                raise OSError(-r)
+                raise _failure(r, self._core)
             if ticks_diff(ticks_ms(), began) >= (self._timeout or self._response_ms):
                 raise OSError(errno.ETIMEDOUT)
             sleep_ms(1 if r == 1 else 20)  # 2: the port's queue is full
