@@ -106,7 +106,8 @@ impl Session {
     }
 
     /// Offers what there is to the stream, in as few writes as it takes. `urgent`:
-    /// more than may be under way, too.
+    /// more than may be under way, too; so is what is left before a DISCONNECT,
+    /// since no answer is read any more.
     ///
     /// # Raises
     /// What a stream written in Python raises.
@@ -134,7 +135,7 @@ impl Session {
                 urgent = true;
             }
             if !cfg!(feature = "umqtt")
-                && !urgent
+                && !(urgent || session.leaving)
                 && let Some(len) = session.transmitter.begins()
                 && !session.state.flights.window.room(len)
             {
