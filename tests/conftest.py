@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(items):
 
 def runs(test, arch, first):
     """Whether the test is to run on an architecture, the first one given or another."""
+    if test.get_closest_marker("lwip"):
+        return arch == "x64+lwip"
     firmware = test.get_closest_marker("firmware")
     if arch.endswith("+firmware"):
         return firmware and (not firmware.args or arch.removesuffix("+firmware") in firmware.args)

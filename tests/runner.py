@@ -166,7 +166,7 @@ def main():
     arches = options.arch
     if not arches:
         arches = subprocess.check_output([ROOT / "natmod" / "arch.py", "--tested"], text=True).split()
-        arches += [f"{a}+firmware" for a in FIRMWARES]
+        arches += [f"{a}+firmware" for a in FIRMWARES] + ["x64+lwip"]
     LOGS.mkdir(parents=True, exist_ok=True)
 
     # what has to be done in order; two of these run side by side

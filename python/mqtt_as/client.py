@@ -275,7 +275,12 @@ class MQTTClient(MQTT_base):
 
     # reason and properties: of MQTT 5. 0x04: the broker publishes the will
     async def disconnect(self, reason=0, properties=None):
-        if self.mqttv5 and isinstance(properties, dict) and properties.get(0x11) and not (self.mqttv5_con_props or {}).get(0x11):
+        if (
+            self.mqttv5
+            and isinstance(properties, dict)
+            and properties.get(0x11)
+            and not (self.mqttv5_con_props or {}).get(0x11)
+        ):
             raise ValueError("session expiry (0x11) on disconnect needs one in config['mqttv5_con_props']")
         connected = self._isconnected
         end = self._send_disconnect(reason, properties)
