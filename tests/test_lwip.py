@@ -30,6 +30,20 @@ SCRIPT = """
             await asyncio.sleep_ms(10)
             worst = max(worst, time.ticks_diff(time.ticks_ms(), t) - 10)
 
+    if "nodelay" in sys.argv:  # Each packet is a segment, of which lwIP has few
+        real = mqtt_as.transport.socket
+
+        class Undelayed:
+            SOCK_STREAM = real.SOCK_STREAM
+            getaddrinfo = real.getaddrinfo
+
+            def socket(*args):
+                s = real.socket(*args)
+                s.setsockopt(6, real.TCP_NODELAY, 1)
+                return s
+
+        mqtt_as.transport.socket = Undelayed
+
     config.update(wifi_coro=told_of, clean=False, clean_init=False)
     mqtt_as.client._backoff = lambda n: 50
 
@@ -50,15 +64,15 @@ SCRIPT = """
             print("did", line.decode())
         print("worst", worst)
 
-    def publishers(client, count, tasks, qos):
-        return [asyncio.create_task(publish(client, range(n, count, tasks), qos)) for n in range(tasks)]
+    def publishers(client, numbers, tasks, qos):
+        return asyncio.gather(*(publish(client, numbers[n::tasks], qos) for n in range(tasks)))
 """
 
 
 @pytest.fixture
 def start(clients, broker):
-    def start(server=broker, **config):
-        return clients.start(server, SCRIPT, config=config)
+    def start(server=broker, *args, **config):
+        return clients.start(server, SCRIPT, *args, config=config)
 
     return start
 
@@ -83,20 +97,22 @@ def test_socket(mp):
 
 @pytest.mark.parametrize("qos", [0, 1])
 @pytest.mark.parametrize("tasks", [1, 4])
-@pytest.mark.parametrize("how", ["hold", "drop"])
-def test_dead_path(start, observer, how, tasks, qos):
-    """Publishers wait, nothing else does; what was published arrives when the path lives again, once and in order."""
+@pytest.mark.parametrize("how, option", [("hold", "nodelay"), ("drop", "nodelay"), ("drop", "")])
+def test_dead_path(start, broker, observer, how, option, tasks, qos):
+    """Publishers wait, nothing else does; what was published arrives when the path lives again, once."""
     observer.subscribe("t", qos)
-    p = start()
+    p = start(broker, option)
     p.expect("wifi True")
+    p.send("publishers(client, range(200), 4, 0)")  # lwIP sends more and more at a time
+    p.expect("did")
     p.send(f"lan.cable({how}=True)")
     p.expect("did")
-    p.send(f"publishers(client, 200, {tasks}, {qos})")
+    p.send(f"asyncio.create_task(publishers(client, range(200, 400), {tasks}, {qos})) and None")
     p.expect("did")
     p.send("asyncio.sleep(2)")
-    p.expect("did")
+    p.expect("did", timeout=60)
     p.send("lan.cable()")
-    assert numbers(observer.wait(200, timeout=20)) == list(range(200))
+    assert numbers(observer.wait(400, timeout=20)) == list(range(400))
     result = went_on(p)
     assert "False" not in result.out
 
@@ -107,7 +123,7 @@ def test_dead_path_for_good(start, observer):
     p = start(response_time=2)
     p.expect("wifi True")
     p.send("lan.cable(drop=True)")
-    p.send("publishers(client, 100, 4, 1)")
+    p.send("asyncio.create_task(publishers(client, range(100), 4, 1)) and None")
     p.expect("wifi False")
     p.send("lan.cable()")
     p.expect("wifi True")
@@ -150,7 +166,7 @@ def test_reset_while_publishing(start, peer):
         c = peer.accept()
         c.accept_connect()
         p.expect("wifi True")
-        p.send("publishers(client, 100, 4, 0)")
+        p.send("asyncio.create_task(publishers(client, range(100), 4, 0)) and None")
         c.expect("30 # *")
         c.send("32 # \"t\" 00 01 'm'")  # to be answered
         c.reset()
