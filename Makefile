@@ -43,7 +43,7 @@ soak: ## keep clients busy for SECONDS=60 while their connections break, every I
 fuzz: ## fuzz the codec and the whole module, SECONDS=60 for each target
 	@tests/fuzz $(SECONDS)
 
-miri: ## run the tests of the codec and the session under Miri
+miri: ## run the tests of the codec, the session and the safe layer over MicroPython (src/codec, src/session, src/micropython) under Miri
 	@tests/run --only miri
 
 sizes: ## bytes of each native module that is built, against its budget

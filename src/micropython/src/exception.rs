@@ -1,11 +1,7 @@
 //! Python exceptions as Rust values.
 
-use crate::qstr::Symbol;
-use crate::table::table;
-use crate::{Obj, Qstr, qstr_symbol};
 use core::ffi::{CStr, c_void};
 use core::ptr;
-use micropython_sys as sys;
 
 /// An exception that is to be raised when control returns to Python.
 ///
@@ -18,10 +14,11 @@ pub struct Exception {
     argument: *const c_void,
 }
 
-/// In the order of [`NAMES`].
+/// In the order of `NAMES`.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 #[repr(u8)]
-enum Kind {
+pub(crate) enum Kind {
     Value,
     Type,
     Index,
@@ -98,68 +95,85 @@ impl<T> OrRaise<T> for Result<T, Exception> {
     }
 }
 
-/// The names of the exception types, one for each [`Kind`].
-struct Names([*const Symbol; Kind::Os as usize + 1]);
+#[cfg(test)]
+use crate::mock::raise;
+#[cfg(not(test))]
+use raised::raise;
 
-// SAFETY: the names are never changed.
-unsafe impl Sync for Names {}
+/// What needs the runtime.
+#[cfg(not(test))]
+mod raised {
+    use super::Kind;
+    use crate::qstr::Symbol;
+    use crate::table::{mp_fun_table, table};
+    use crate::{Obj, Qstr, qstr_symbol};
+    use core::ffi::c_void;
+    use core::ptr;
+    use micropython_sys as sys;
 
-static NAMES: Names = Names([
-    qstr_symbol!(ValueError),
-    qstr_symbol!(TypeError),
-    qstr_symbol!(IndexError),
-    qstr_symbol!(RuntimeError),
-    qstr_symbol!(MemoryError),
-    qstr_symbol!(OSError),
-]);
+    /// The names of the exception types, one for each [`Kind`].
+    struct Names([*const Symbol; Kind::Os as usize + 1]);
 
-#[cold]
-#[inline(never)]
-fn raise(kind: Kind, argument: *const c_void) -> ! {
-    // SAFETY: there is a name for each kind, and it is the symbol of a name. The class is one that the runtime itself
-    // makes exceptions of, whose constructor runs no Python code; a message is static and ends with a zero byte.
-    unsafe {
-        let name = Qstr::at(*NAMES.0.get_unchecked(kind as usize));
-        let mut class = Obj::builtin(name).as_ptr();
-        // `builtins.ValueError = something` is possible.
-        if !is_native_exception(class) {
-            class = sys::mp_fun_table.type_Exception.cast_mut();
+    // SAFETY: the names are never changed.
+    unsafe impl Sync for Names {}
+
+    static NAMES: Names = Names([
+        qstr_symbol!(ValueError),
+        qstr_symbol!(TypeError),
+        qstr_symbol!(IndexError),
+        qstr_symbol!(RuntimeError),
+        qstr_symbol!(MemoryError),
+        qstr_symbol!(OSError),
+    ]);
+
+    #[cold]
+    #[inline(never)]
+    pub fn raise(kind: Kind, argument: *const c_void) -> ! {
+        // SAFETY: there is a name for each kind, and it is the symbol of a name. The class is one that the runtime itself
+        // makes exceptions of, whose constructor runs no Python code; a message is static and ends with a zero byte.
+        unsafe {
+            let name = Qstr::at(*NAMES.0.get_unchecked(kind as usize));
+            let mut class = Obj::builtin(name).as_ptr();
+            // `builtins.ValueError = something` is possible.
+            if !is_native_exception(class) {
+                class = mp_fun_table.type_Exception.cast_mut();
+            }
+            if let Kind::Os = kind {
+                let number = Obj::int(argument.addr() as isize);
+                let object = table!(call_function_n_kw(
+                    class.cast(),
+                    1,
+                    (&raw const number).cast()
+                ));
+                table!(raise(object));
+            }
+            table!(raise_msg(class, argument.cast()))
         }
-        if let Kind::Os = kind {
-            let number = Obj::int(argument.addr() as isize);
-            let object = table!(call_function_n_kw(
-                class.cast(),
-                1,
-                (&raw const number).cast()
-            ));
-            table!(raise(object));
+    }
+
+    /// # Safety
+    /// It is an object.
+    unsafe fn is_native_exception(class: *const sys::mp_obj_type_t) -> bool {
+        // SAFETY: what is of the type `type` is a type, and one whose objects are made like those of `Exception` itself is one
+        // of the runtime's.
+        unsafe {
+            let object = Obj::from_raw(class.cast_mut().cast());
+            object.type_ptr() == mp_fun_table.type_type
+                && make_new(class) == make_new(mp_fun_table.type_Exception)
         }
-        table!(raise_msg(class, argument.cast()))
     }
-}
 
-/// # Safety
-/// It is an object.
-unsafe fn is_native_exception(class: *const sys::mp_obj_type_t) -> bool {
-    // SAFETY: what is of the type `type` is a type, and one whose objects are made like those of `Exception` itself is one
-    // of the runtime's.
-    unsafe {
-        let object = Obj::from_raw(class.cast_mut().cast());
-        object.type_ptr() == sys::mp_fun_table.type_type
-            && make_new(class) == make_new(sys::mp_fun_table.type_Exception)
-    }
-}
-
-/// # Safety
-/// It is a type.
-unsafe fn make_new(class: *const sys::mp_obj_type_t) -> *const c_void {
-    // SAFETY: a type has as many slots as the highest index in it says, counted from one.
-    unsafe {
-        match usize::from((*class).slot_index_make_new) {
-            0 => ptr::null(),
-            i => *(&raw const (*class).slots)
-                .cast::<*const c_void>()
-                .add(i - 1),
+    /// # Safety
+    /// It is a type.
+    unsafe fn make_new(class: *const sys::mp_obj_type_t) -> *const c_void {
+        // SAFETY: a type has as many slots as the highest index in it says, counted from one.
+        unsafe {
+            match usize::from((*class).slot_index_make_new) {
+                0 => ptr::null(),
+                i => *(&raw const (*class).slots)
+                    .cast::<*const c_void>()
+                    .add(i - 1),
+            }
         }
     }
 }

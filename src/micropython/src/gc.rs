@@ -225,27 +225,19 @@ impl GcBytes {
     }
 }
 
-/// The bytes of a [`GcBytes`] that are in use while Python code runs; it keeps them alive on the stack.
+/// The bytes of a [`GcBytes`] that a [`Stream`](crate::Stream) uses while Python code runs; it keeps them alive on the stack,
+/// and gives no reference to them, since their owner may change them meanwhile.
 pub struct Loan {
     block: NonNull<u8>,
     len_shared: usize,
 }
 
-impl Deref for Loan {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: the block has that many initialised bytes, and is neither freed nor moved before the loan is settled.
-        unsafe { slice::from_raw_parts(self.block.as_ptr(), self.len_shared / 2) }
-    }
-}
-
-impl DerefMut for Loan {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as for reading.
-        unsafe { slice::from_raw_parts_mut(self.block.as_ptr(), self.len_shared / 2) }
+impl Loan {
+    /// The address of bytes of the block.
+    pub(crate) fn part(&self, range: &Range<usize>) -> Option<*mut u8> {
+        let fits = range.start <= range.end && range.end <= self.len_shared / 2;
+        // SAFETY: it lies within the block.
+        fits.then(|| unsafe { self.block.as_ptr().add(range.start) })
     }
 }
 

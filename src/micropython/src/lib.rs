@@ -37,7 +37,11 @@
 //!
 //! **Threads.** Where MicroPython has a global lock it protects Rust code as it protects C. On a port without one, an
 //! object must not be used from two threads at once.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(
+    test,
+    allow(unused_unsafe, reason = "the table is no foreign symbol then")
+)]
 #![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
 
 mod buffer;
@@ -48,6 +52,8 @@ mod function;
 mod gc;
 mod iter;
 mod memoryview;
+#[cfg(test)]
+mod mock;
 mod module;
 #[cfg(feature = "natmod")]
 mod natmod;
@@ -55,6 +61,8 @@ mod obj;
 mod qstr;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod vm;
 
 pub use buffer::{buffer, buffer_mut, bytes_of};

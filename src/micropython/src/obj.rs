@@ -1,6 +1,6 @@
 //! Python objects.
 
-use crate::table::table;
+use crate::table::{mp_fun_table, table};
 use crate::{Exception, Iter, Qstr, Vm};
 use micropython_sys as sys;
 
@@ -41,21 +41,21 @@ impl Obj {
     #[inline(never)]
     pub fn none() -> Self {
         // SAFETY: the table is constant.
-        Self(unsafe { sys::mp_fun_table.const_none }.cast_mut())
+        Self(unsafe { mp_fun_table.const_none }.cast_mut())
     }
 
     /// `True`.
     #[inline]
     pub fn true_() -> Self {
         // SAFETY: the table is constant.
-        Self(unsafe { sys::mp_fun_table.const_true }.cast_mut())
+        Self(unsafe { mp_fun_table.const_true }.cast_mut())
     }
 
     /// `False`.
     #[inline]
     pub fn false_() -> Self {
         // SAFETY: the table is constant.
-        Self(unsafe { sys::mp_fun_table.const_false }.cast_mut())
+        Self(unsafe { mp_fun_table.const_false }.cast_mut())
     }
 
     /// `True` or `False`.
@@ -156,7 +156,7 @@ impl Obj {
                 return Self(table!(obj_new_str(utf8.as_ptr().cast(), 0)));
             }
             let text = Self::bytes(utf8);
-            (*text.as_ptr::<sys::mp_obj_base_t>()).type_ = sys::mp_fun_table.type_str;
+            (*text.as_ptr::<sys::mp_obj_base_t>()).type_ = mp_fun_table.type_str;
             text
         }
     }
@@ -347,7 +347,7 @@ impl Obj {
         // SAFETY: what is of the type `type` is a type.
         unsafe {
             let class = self.as_ptr::<sys::mp_obj_type_t>();
-            self.type_ptr() == sys::mp_fun_table.type_type
+            self.type_ptr() == mp_fun_table.type_type
                 && (*class).name == name.raw() as u16
                 && u32::from((*class).flags) & sys::MP_TYPE_FLAG_INSTANCE_TYPE == 0
         }
@@ -357,14 +357,14 @@ impl Obj {
     #[inline(never)]
     pub fn is_dict(self) -> bool {
         // SAFETY: the table is constant.
-        self.type_ptr() == unsafe { sys::mp_fun_table.type_dict }
+        self.type_ptr() == unsafe { mp_fun_table.type_dict }
     }
 
     /// Whether the object is a `list`.
     #[inline(never)]
     pub fn is_list(self) -> bool {
         // SAFETY: the table is constant.
-        self.type_ptr() == unsafe { sys::mp_fun_table.type_list }
+        self.type_ptr() == unsafe { mp_fun_table.type_list }
     }
 
     #[inline]

@@ -1,8 +1,9 @@
 //! Sockets, files and other objects with the stream protocol.
 
 use crate::table::table;
-use crate::{Obj, Vm};
+use crate::{Loan, Obj, Vm};
 use core::ffi::c_int;
+use core::ops::Range;
 use micropython_sys as sys;
 
 /// Error numbers, the same on every port that has sockets.
@@ -56,44 +57,36 @@ impl Stream {
         self.object
     }
 
-    /// Reads once: the number of bytes read, 0 at the end of the stream, or an error number, [`errno::EAGAIN`] where
-    /// the call would block.
+    /// Reads once to that part of the bytes: the number of bytes read, 0 at the end of the stream, or an error number,
+    /// [`errno::EAGAIN`] where the call would block.
     ///
     /// # Raises
     /// What a `readinto` written in Python raises. Such a method must not keep what it is given.
-    pub fn read(&self, _: &mut Vm, buffer: &mut [u8]) -> Result<usize, i32> {
+    pub fn read(&self, _: &mut Vm, bytes: &Loan, part: Range<usize>) -> Result<usize, i32> {
         let mut errno: c_int = errno::EIO;
-        // SAFETY: the protocol is the object's own and has the function; pointer and length are those of a slice.
+        let to = bytes.part(&part).ok_or(errno)?;
+        // SAFETY: the protocol is the object's own and has the function; so many bytes are lent.
         let n = unsafe {
             let read = (*self.protocol).read.unwrap_unchecked();
-            read(
-                self.object.raw(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                &raw mut errno,
-            )
+            read(self.object.raw(), to.cast(), part.len(), &raw mut errno)
         };
-        result(n, buffer.len(), errno)
+        result(n, part.len(), errno)
     }
 
-    /// Writes once: the number of bytes written, which may be fewer than given, or an error number,
+    /// Writes that part of the bytes once: the number of bytes written, which may be fewer than given, or an error number,
     /// [`errno::EAGAIN`] where the call would block.
     ///
     /// # Raises
     /// What a `write` written in Python raises. Such a method must not keep what it is given.
-    pub fn write(&self, _: &mut Vm, buffer: &[u8]) -> Result<usize, i32> {
+    pub fn write(&self, _: &mut Vm, bytes: &Loan, part: Range<usize>) -> Result<usize, i32> {
         let mut errno: c_int = errno::EIO;
+        let from = bytes.part(&part).ok_or(errno)?;
         // SAFETY: as for reading.
         let n = unsafe {
             let write = (*self.protocol).write.unwrap_unchecked();
-            write(
-                self.object.raw(),
-                buffer.as_ptr().cast(),
-                buffer.len(),
-                &raw mut errno,
-            )
+            write(self.object.raw(), from.cast(), part.len(), &raw mut errno)
         };
-        result(n, buffer.len(), errno)
+        result(n, part.len(), errno)
     }
 
     /// Which of these events there are, of those that `select.poll` knows, or an error number. Does not wait.

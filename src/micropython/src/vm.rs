@@ -26,14 +26,28 @@ use core::marker::PhantomData;
 ///     bytes.len().min(length as usize)
 /// }
 /// ```
-/// And nothing may be changed in a native object while a stream, which may be written in Python, uses what is in it:
+/// And nothing of a native object is borrowed while a stream, which may be written in Python, calls back:
 /// ```compile_fail
-/// # use micropython::{Native, Stream, Vm};
-/// struct Client { stream: Stream, block: [u8; 16] }
+/// # use micropython::{GcBytes, Native, Stream, Vm};
+/// struct Client { stream: Stream, block: GcBytes }
 ///
 /// fn read(vm: &mut Vm, mut this: Native<'_, Client>) -> Result<usize, i32> {
 ///     let client = this.get_mut(vm);
-///     client.stream.read(vm, &mut client.block)
+///     let loan = client.block.lend();
+///     let n = client.stream.read(vm, &loan, 0..16);
+///     client.block.settle(loan);
+///     n
+/// }
+/// ```
+/// ```
+/// # use micropython::{GcBytes, Native, Stream, Vm};
+/// # struct Client { stream: Stream, block: GcBytes }
+/// fn read(vm: &mut Vm, mut this: Native<'_, Client>) -> Result<usize, i32> {
+///     let client = this.get_mut(vm);
+///     let (stream, loan) = (client.stream, client.block.lend());
+///     let n = stream.read(vm, &loan, 0..16);
+///     this.get_mut(vm).block.settle(loan);
+///     n
 /// }
 /// ```
 ///

@@ -184,12 +184,6 @@ impl Transmitter {
 /// What a stream is offered at one time. It borrows nothing: a stream written in
 /// Python may come back to the session.
 pub struct Offer {
-    memory: Loan,
-    range: Range<usize>,
-}
-
-impl Offer {
-    pub fn bytes(&self) -> &[u8] {
-        self.memory.get(self.range.clone()).unwrap_or_default()
-    }
+    pub memory: Loan,
+    pub range: Range<usize>,
 }

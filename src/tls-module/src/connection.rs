@@ -254,7 +254,7 @@ impl Connection {
             connection.begin();
             let stream = connection.stream;
             let chunk = connection.outgoing.lend();
-            let written = stream.write(vm, chunk.get(unsent).unwrap_or_default());
+            let written = stream.write(vm, &chunk, unsent);
             let connection = this.get_mut(vm);
             connection.outgoing.settle(chunk);
             connection.moving = false;
@@ -281,19 +281,20 @@ impl Connection {
         }
         connection.begin();
         let stream = connection.stream;
-        let mut chunk = connection.incoming.lend();
-        let read = stream.read(vm, chunk.get_mut(..wanted).unwrap_or_default());
+        let chunk = connection.incoming.lend();
+        let read = stream.read(vm, &chunk, 0..wanted);
         let connection = this.get_mut(vm);
+        connection.incoming.settle(chunk);
         connection.moving = false;
         match read {
             Ok(0) => connection.client.feed_eof(),
             Ok(n) => {
-                connection.client.feed(chunk.get(..n).unwrap_or_default());
+                let bytes = connection.incoming.get(..n).unwrap_or_default();
+                connection.client.feed(bytes);
             }
             Err(errno::EAGAIN) => {}
             Err(e) => connection.errno = e,
         }
-        connection.incoming.settle(chunk);
         read.is_ok()
     }
 

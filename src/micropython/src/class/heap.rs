@@ -79,7 +79,7 @@ pub fn make_type(table: &'static ClassTable) -> Obj {
         store_all(methods, table.methods);
         let class = allocate::<Type>().as_ptr();
         class.write_bytes(0, 1);
-        (*class).head.base.type_ = sys::mp_fun_table.type_type;
+        (*class).head.base.type_ = crate::table::mp_fun_table.type_type;
         (*class).head.name = Qstr::at(table.name).raw() as u16;
         (*class).head.slot_index_make_new = 1;
         (*class).head.slot_index_locals_dict = 2;

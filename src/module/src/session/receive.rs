@@ -491,16 +491,15 @@ impl Session {
         *reads -= 1;
         let window = session.receiver.window().map_err(|_| Exception::Memory);
         let mut room = window.or_raise().len();
-        let mut memory = session.receiver.storage_mut().0.lend();
-        let from = memory.len() - room;
+        let block = &mut session.receiver.storage_mut().0;
+        let (from, memory) = (block.len() - room, block.lend());
         let exact = session.exact();
         if exact {
             room = room.min(session.receiver.missing());
         }
         let opened = session.opened;
         session.failed = IN_CALL;
-        let window = memory.get_mut(from..from + room).unwrap_or_default();
-        let result = stream.read(vm, window);
+        let result = stream.read(vm, &memory, from..from + room);
         let session = this.get_mut(vm);
         session.receiver.storage_mut().0.settle(memory);
         if session.opened != opened {

@@ -149,7 +149,7 @@ impl Session {
             let offer = session.transmitter.offer();
             let opened = session.opened;
             session.failed = IN_CALL;
-            let result = stream.write(vm, offer.bytes());
+            let result = stream.write(vm, &offer.memory, offer.range.clone());
             let session = this.get_mut(vm);
             if session.opened != opened {
                 return;
