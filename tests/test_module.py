@@ -1058,7 +1058,7 @@ def test_arguments_that_change_others(run):
         "payload.extend(bytes(20_000))",
     ],
 )
-def test_stream_that_uses_the_session(run, method, act):
+def test_stream_that_changes_what_it_is_given(run, method, act):
     """A stream that calls back is given bytes that stay where they are, and what it writes goes nowhere else."""
     script = f"""
         junk, armed, seen = [], False, []
