@@ -8,7 +8,7 @@ CFLAGS_USERMOD += -DMQTT_AS_3_1_1=1
 endif
 
 ifneq ($(filter 1 p256,$(TLS)),)
-CFLAGS_USERMOD += -DMQTT_AS_TLS=1
+SRC_USERMOD_C += $(USERMOD_DIR)/mqtt_tls.c
 endif
 
 MQTT_AS_DIR := $(USERMOD_DIR)

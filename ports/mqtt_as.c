@@ -1,4 +1,4 @@
-// The module _mqtt_as of a firmware, and with MQTT_AS_TLS _mqtt_tls: what its object file, made by `library`, leaves to C. It is all constant.
+// The module _mqtt_as of a firmware: what its object file, made by `library`, leaves to C. It is all constant.
 //
 // names.h lists what the object file wants and has. The functions of the runtime it calls through mp_fun_table, as a
 // native module does.
@@ -8,7 +8,7 @@
 #include "py/objfun.h"
 #include "py/runtime.h"
 #include "frozen.h"
-#include "names.h"
+#include "module.h"
 
 #if MPY_VERSION != 6 || MPY_SUB_VERSION != 3
 #error "mqtt_as: this MicroPython's function table is not that of 1.23 and later"
@@ -20,24 +20,8 @@
 #error "mqtt_as: needs objects of one word, not MICROPY_OBJ_REPR_D"
 #endif
 
-// Words, since the flash of some chips cannot be read by less.
-#define NAME(name) extern const mp_uint_t mqtt_as_name_##name __asm__("MP_QSTR_" #name); \
-    const mp_uint_t mqtt_as_name_##name = MP_QSTR_##name;
 NAMES(NAME)
 
-#define FUNCTION(name) { MP_ROM_QSTR(MP_QSTR_##name), MP_ROM_PTR(&mqtt_as_##name##_obj) },
-#define DECLARE(name) extern const mp_obj_base_t mqtt_as_##name##_obj;
-
-#define METHOD(class, name) { MP_ROM_QSTR(MP_QSTR_##name), MP_ROM_PTR(&mqtt_as_##class##_##name##_obj) },
-#define DECLARE_METHOD(class, name) DECLARE(class##_##name)
-#define CLASS(class) \
-    METHODS_##class(DECLARE_METHOD) \
-    mp_obj_t mqtt_as_##class##_make_new(const mp_obj_type_t *, size_t, size_t, const mp_obj_t *); \
-    static const mp_rom_map_elem_t class##_locals_dict_table[] = { METHODS_##class(METHOD) }; \
-    static MP_DEFINE_CONST_DICT(class##_locals_dict, class##_locals_dict_table); \
-    extern const mp_obj_type_t mqtt_as_##class##_type; \
-    MP_DEFINE_CONST_OBJ_TYPE(mqtt_as_##class##_type, MP_QSTR_##class, MP_TYPE_FLAG_NONE, \
-    make_new, mqtt_as_##class##_make_new, locals_dict, &class##_locals_dict);
 CLASSES(CLASS)
 
 // What the ESP8266's linker script does not find in the folders it knows goes into the RAM for code, of which little is left.
@@ -83,7 +67,6 @@ static mp_obj_t IN_FLASH from_flash(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR(from_flash_obj, 0, from_flash);
 
-#define TYPE(class) { MP_ROM_QSTR(MP_QSTR_##class), MP_ROM_PTR(&mqtt_as_##class##_type) },
 FUNCTIONS(DECLARE)
 static const mp_rom_map_elem_t mp_module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__mqtt_as) },
@@ -98,22 +81,6 @@ const mp_obj_module_t mp_module_mqtt_as = {
     .globals = (mp_obj_dict_t *)&mp_module_globals,
 };
 MP_REGISTER_MODULE(MP_QSTR__mqtt_as, mp_module_mqtt_as);
-
-#if MQTT_AS_TLS
-NAMES_TLS(NAME)
-CLASSES_TLS(CLASS)
-static const mp_rom_map_elem_t tls_globals_table[] = {
-    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__mqtt_tls) },
-    { MP_ROM_QSTR(MP_QSTR_Connection), MP_ROM_PTR(&mqtt_as_tls_Connection_type) },
-};
-static MP_DEFINE_CONST_DICT(tls_globals, tls_globals_table);
-
-const mp_obj_module_t mp_module_mqtt_tls = {
-    .base = { &mp_type_module },
-    .globals = (mp_obj_dict_t *)&tls_globals,
-};
-MP_REGISTER_MODULE(MP_QSTR__mqtt_tls, mp_module_mqtt_tls);
-#endif
 
 // What compilers call on their own, for the C libraries that lack it.
 #define WEAK(type, name, ...) __attribute__((weak)) type name(__VA_ARGS__); \
