@@ -27,6 +27,7 @@ _CLOSED = const(2)  # By the peer
 _CONNACK = const(3)
 _DISCONNECT = const(4)  # From the broker (MQTT 5)
 _READY = const(6)  # A packet is here and was not yet looked at
+_BAD = const(-999)  # Below it: a bad packet
 _FIRST = const(0x10)  # From here on it is the first byte of a packet
 _DONE = const(0x100)
 _NOTED = const(0x1000000)  # Added: it is not over, but a PUBREC says more
@@ -365,6 +366,8 @@ class MQTTClient:
             elif r > _MORE or r < _WAIT:
                 if r == _CLOSED and pid == _ACCEPTED:
                     raise MQTTException(-1)
+                if r < _BAD:
+                    sock.close()  # A packet that breaks the protocol ends the connection
                 raise _failure(r, core)
             else:
                 took = ticks_diff(ticks_ms(), asked)
@@ -446,6 +449,6 @@ def _failure(r, core):
         return OSError(-1)
     if r == _DISCONNECT:
         return OSError(-1, "disconnected by the broker: 0x%02x" % (core.reason() & 0xFF))
-    if r <= -1000:
+    if r < _BAD:
         return OSError(-1, "bad packet from the broker: error %d" % (-1000 - r))
     return OSError(-r)
