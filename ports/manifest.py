@@ -5,4 +5,6 @@ import subprocess
 written = subprocess.run(["./freeze", "../build/firmware/python"], check=True, stdout=subprocess.PIPE, text=True)
 for name in written.stdout.split():
     package(name, base_path="../build/firmware/python")
+    if name == "mqtt_as":
+        module("mqtt_as_eth.py", base_path="../python")
 module("_mqtt_as.py")
