@@ -329,6 +329,22 @@ def test_mip_relative_urls(built, server, broker, tmp_path):
 PACKAGES = [("package.json", ".mpy"), ("package-py.json", ".py"), ("package-3.1.1.json", ".mpy")]
 
 
+@needs_newer
+@pytest.mark.parametrize(
+    "package, module",
+    [("demos", "mqtt_as/v5/basic.py"), ("gateway", "gateway.py"), ("node", "mqtt_node.py")],
+)
+def test_mip_for_all_boards(tmp_path, package, module):
+    dist("--out", tmp_path / "www")
+    board = new_mip(tmp_path)
+    server = Server(tmp_path / "www")
+    out = board(f"import mip; mip.install('{server.url}/{VERSION}/{package}/package.json', target='{board.lib}')")
+    server.close()
+    assert "Done" in out and module in board.files()
+    assert ("mqtt_local_example.py" in board.files()) is (package == "demos")
+    assert ("mqtt_node.py" in board.files()) is (package in ("gateway", "node"))
+
+
 @pytest.mark.parametrize("package, suffix", PACKAGES)
 def test_mip_absolute_urls(board, server, handed_out, broker, package, suffix):
     dist("--out", handed_out.parent, "--url", server.url, "x64")
