@@ -269,7 +269,10 @@ def test_stubs():
     assert known == {key: code[key] for key in known}
 
 
-def test_stubs_name_all_of_config(mp):
+def test_all_of_config_is_told(mp):
+    """By the stubs, and by API."""
     keys = mp("from mqtt_as import config; print(*config)").out.split()
+    api = (DOCS / "API.md").read_text()
+    assert [key for key in keys if f"`{key}`" not in api] == []
     stub = (ROOT / "python" / "mqtt_as" / "__init__.pyi").read_text()
     assert [key for key in keys if f"`{key}`" not in stub and f"`{key}(" not in stub] == []
