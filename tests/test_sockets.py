@@ -98,7 +98,7 @@ def test_connect(play, peer, port):
     p = play(peer, port, server="broker", prepare=f"sockets.names.update({names})")
     c = peer.accept()
     c.accept_connect()
-    options = [(6, 1, 1)] if port == "esp32" else []
+    options = [] if port == "nano" else [(6, 1, 1)]
     assert eval(p.expect("None options (.*)")[1])[-1:] == options
     c.send("30 # \"t\" 'm'")
     p.expect("message b't' b'm'")
@@ -233,6 +233,18 @@ def test_tls(play, peer, port, library):
     assert packets(c, 3) == [b"0", b"1", b"2"]
     c.send("30 # \"t\" 'm'")
     p.expect("message b't' b'm'")
+    sound(p)
+
+
+def test_axtls_told_to_defer_the_handshake(play, peer):
+    """Which would send the first packet in clear: it is not deferred."""
+    p = play(peer, "lwip", "axtls", ssl_params={"do_handshake": False})
+    c = peer.accept()
+    assert c.read(len(HELLO)) == HELLO
+    c.quiet(0.3)
+    c.send(DONE)
+    c.accept_connect()
+    p.expect("None options")
     sound(p)
 
 

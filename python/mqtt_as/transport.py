@@ -20,11 +20,12 @@ _LWIP = socket.__name__ == "lwip"  # MicroPython's own sockets over lwIP
 
 
 # The option that lets a packet go before the one ahead of it is acknowledged,
-# which takes 40 ms. None where it does harm: lwIP, whose queue is counted in
-# segments and stops everything when it is full, and modules that run their own
-# network (NINA), which close the socket; they do not have its name
+# which takes 40 ms and more. Over lwIP each packet is then a segment, of which
+# its queue has room for few: _BOUNDED keeps below that, but not below an
+# ESP8266's. None where it does harm: modules that run their own network (NINA)
+# close the socket; they do not have its name
 def _nodelay():
-    if _LWIP:
+    if platform == "esp8266":
         return None
     return getattr(socket, "TCP_NODELAY", 1 if platform in ("linux", "darwin") else None)
 
@@ -127,7 +128,8 @@ class Transport:
             import ssl
 
             params = dict(params)
-            params.setdefault("do_handshake", not deferred)
+            if not (deferred and "do_handshake" in params):
+                params["do_handshake"] = not deferred
             stream = ssl.wrap_socket(sock, **params)
         if not deferred:
             sock.setblocking(False)
