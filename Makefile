@@ -7,7 +7,7 @@ PORT ?= unix
 ARCH ?= x64
 ARCHES ?= $(shell natmod/arch.py)
 
-.PHONY: help demo board test test-brokers conformance check firmware bench soak fuzz miri sizes dist install clean
+.PHONY: help demo board test test-brokers conformance check firmware bench bench-transports soak fuzz miri sizes dist install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ firmware: ## build a MicroPython with the client in it and test it; PORT=unix, u
 
 bench: ## measure this client beside others in the same run; ARGS="--quick" for a first look
 	@tests/bench/run $(ARGS)
+
+bench-transports: ## measure what TCP_NODELAY and the bound of what is under way do over lwIP, on slow and dead paths
+	@tests/mp x64+lwip -c '' && python=$$(tests/venv) && $$python tests/bench/transports.py $(ARGS)
 
 soak: ## keep clients busy for SECONDS=60 while their connections break, every INTERVAL=15 s
 	@tests/soak/run --seconds $(SECONDS) --interval $(INTERVAL) $(ARGS)
