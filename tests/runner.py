@@ -20,8 +20,9 @@ LOGS = ROOT / "build" / "test"
 CRATES = ["mqtt-codec", "mqtt-session", "micropython", "mqtt-tls", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session", "micropython"]
 FIRMWARES = ["x64", "rv32imc", "xtensa", "xtensawin"]
-STEPS = ["conformance", "rust", "miri", "pytest", "soak"]
+STEPS = ["conformance", "rust", "miri", "pytest", "board", "soak"]
 SOAK_SECONDS = 90
+BOARD = "tests/test_board.py"
 
 started = time.monotonic()
 printing = threading.Lock()
@@ -89,9 +90,8 @@ class Cargo(Step):
 
 
 class Pytest(Step):
-    def __init__(self, name, *arguments):
-        self.report = LOGS / "pytest.xml"
-        workers = 2 * (os.cpu_count() or 1)  # they mostly wait
+    def __init__(self, name, workers, *arguments):
+        self.report = LOGS / f"{name}.xml"
         super().__init__(
             name, sys.executable, "-m", "pytest", "-q", "--color=no", f"-n{workers}", f"--junit-xml={self.report}", *arguments
         )
@@ -180,7 +180,13 @@ def main():
     if "pytest" in only:
         built = [Step(f"MicroPython with the module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
         others = Extra("ejabberd", ROOT / "tests" / "ejabberd")
-        lanes.append([*built, others, Pytest("pytest", *(f"--arch={a}" for a in arches), *options.pytest)])
+        runtimes = [f"--arch={a}" for a in arches]
+        workers = 2 * (os.cpu_count() or 1)  # they mostly wait
+        lanes.append([*built, others, Pytest("pytest", workers, *runtimes, f"--ignore={BOARD}", *options.pytest)])
+    if "board" in only:
+        # one board for each form of the client, of which each keeps a core busy
+        tests = Pytest("board", 2, "--dist=loadgroup", BOARD, *options.pytest)
+        lanes.append([Step("the emulated board", ROOT / "tests" / "board" / "build"), tests])
     if "miri" in only:
         lanes += [[step] for step in miri()]
 

@@ -15,9 +15,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from fixtures.board import HOST, Board, readme_program  # noqa: E402
 from fixtures.broker import Broker  # noqa: E402
 from fixtures.observer import Observer  # noqa: E402
+from fixtures.pico import HOST, Board, readme_program  # noqa: E402
 from fixtures.proxy import Proxy  # noqa: E402
 
 ECHOES = 20  # messages at each QoS

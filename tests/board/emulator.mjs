@@ -208,6 +208,7 @@ function boot(image, reason = 0) {
   watchdog.reason = reason;
   if (before) watchdog.scratchData.set(before.peripherals[0x40058].scratchData);
   watchdog.onWatchdogTrigger = () => {
+    watchdog.alarm.enable = false; // else it fires again at this moment, for ever
     resets++;
     boot(chip.flash, watchdog.reason);
   };
