@@ -44,5 +44,6 @@
     METHOD(tls_Connection, handshake) \
     METHOD(tls_Connection, poll) \
     METHOD(tls_Connection, readinto) \
+    METHOD(tls_Connection, stack) \
     METHOD(tls_Connection, write)
 #define FUNCTIONS_TLS(FUNCTION)

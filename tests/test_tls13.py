@@ -5,6 +5,7 @@ What a server can do wrong is in src/tls/tests.
 
 import contextlib
 import hashlib
+import re
 import socket
 import ssl
 import subprocess
@@ -383,12 +384,18 @@ def test_settings_that_cannot_work(mp, server, authorities, authority, trusted):
     attempt(lambda: tls13.Context(cadata=b"\\x30\\x03\\x02\\x01\\x00").wrap_socket(socket.socket(), server_hostname="a"))
     attempt(lambda: connect(port, cadata=trusted, buffer=1000))
     attempt(lambda: tls13.Context(1))
+    class Shallow:
+        stack_use = int
+    micropython, tls13.micropython = tls13.micropython, Shallow
+    attempt(lambda: tls13.Context(cadata=trusted).wrap_socket(socket.socket(), server_hostname="a"))
+    tls13.micropython = micropython
     class Os:
         pass
     tls13.os = Os
     attempt(lambda: tls13.Context(cadata=trusted).wrap_socket(socket.socket(), server_hostname="a"))
     """
     lines = run(mp, server(certificate(authority)), trusted, script, f"{own}.pem", f"{other}.key.pem", f"{own}.key.pem")
+    assert re.fullmatch(r"OSError .*ENOMEM: tls13: needs \d+ bytes of stack, this port has 0 left", lines[-2])
     assert lines == [
         "ValueError tls13: load_verify_locations() an authority, give a pin, or set verify_mode to CERT_NONE",
         "ValueError neither DER nor PEM with a CERTIFICATE",
@@ -398,6 +405,7 @@ def test_settings_that_cannot_work(mp, server, authorities, authority, trusted):
         "ValueError cadata holds what is no certificate",
         "ValueError the buffers are too small",
         "ValueError tls13 has clients only",
+        lines[-2],
         "OSError tls13: this port has no os.urandom, and so no keys that nobody can guess",
     ]
 

@@ -1,6 +1,7 @@
 # TLS 1.3 over the native module _mqtt_tls, for what takes an SSLContext: config["ssl"] of this client, ssl= of
 # asyncio.open_connection and of umqtt. docs/TLS13.md tells what is verified and what it costs.
 import io
+import micropython
 import os
 import time
 
@@ -60,6 +61,21 @@ def _private(data):
     if len(key) != 32:
         raise ValueError("the key is not one of P-256 in DER or PEM, or is encrypted")
     return key
+
+
+def _descend(seen):
+    seen[0] = micropython.stack_use()
+    _descend(seen)
+
+
+# Bytes of the C stack that are left: it is tried out, since no port tells
+def _stack_left():
+    seen = [0]
+    try:
+        _descend(seen)
+    except RuntimeError:
+        pass
+    return seen[0] - micropython.stack_use()
 
 
 class Context:
@@ -134,6 +150,9 @@ class Context:
             self._buffer,
             self._chain,
         )
+        if _stack_left() < c.stack():
+            c.close()
+            raise OSError(12, "tls13: needs %d bytes of stack, this port has %d left" % (c.stack(), _stack_left()))
         stream = Stream(sock, c)
         if do_handshake_on_connect:
             try:
