@@ -263,7 +263,7 @@ def strip(arguments):
 def test_stubs():
     stubs, code = signatures("__init__.pyi"), {**signatures("requests.py"), **signatures("client.py")}
     public = {key for key in code if key[0] in ("MQTT_base", "MQTTClient") and key[1][0] != "_"}
-    properties = {("MQTT_base", name) for name in ("last_rx", "newpid", "rcv_pids", "topic_alias_maximum")}
+    properties = {("MQTT_base", name) for name in ("last_rx", "lock", "newpid", "rcv_pids", "topic_alias_maximum")}
     assert public - set(stubs) == properties
     known = {key: stub for key, stub in stubs.items() if key in code and key[1] not in ("dprint", "__aexit__")}
     assert known == {key: code[key] for key in known}

@@ -5,7 +5,7 @@ import asyncio
 
 VERSION = (0, 9, 0)
 IBUFSIZE = 50  # Bytes: the receive buffer's size at rest
-OBUFSIZE = 256  # Bytes: the send buffer's
+OBUFSIZE = 0  # Bytes: the send buffer's least, for a heap in pieces
 MSG_BYTES = True  # False: callbacks get a memoryview of the receive buffer
 
 try:

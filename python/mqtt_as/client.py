@@ -65,7 +65,7 @@ class MQTTClient(MQTT_base):
             core._task_queue.push(keeper)
 
     def _accept_connack(self, conn):
-        self._transport.confirm_address()
+        self._transport.confirm_address(self.server, self.port)
         reason = self._session.reason()
         props = self.connack_properties = self._properties("CONNACK") or {}
         if reason & 0xFF:

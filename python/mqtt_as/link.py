@@ -4,7 +4,7 @@
 #   isconnected()         is it up?
 #   disconnect()          takes it down before it is brought up again
 #   close()               switches the interface off
-# and an attribute interface, which client._sta_if shows to applications.
+# and perhaps an attribute interface, which client._sta_if shows to applications.
 from sys import platform
 from time import ticks_ms
 
@@ -25,9 +25,6 @@ def unique_id():
 # For a network that somebody else keeps up, the operating system for example.
 # It also answers what applications ask an interface for.
 class NoLink:
-    def __init__(self):
-        self.interface = self
-
     async def connect(self, quick):
         pass
 
@@ -55,22 +52,10 @@ class NoLink:
 
 # For one that the application has set up, and goes on looking after: any object
 # of the module network, as LAN(...) or PPP(uart). It is waited for so many seconds
-class Interface(NoLink):
-    def __init__(self, interface, timeout=60):
-        self.interface = interface
-        self._timeout = timeout
+def Interface(interface, timeout=60):
+    from .interface import Interface
 
-    async def connect(self, quick):
-        import asyncio
-
-        for _ in range(self._timeout * 5 + 1):
-            if self.interface.isconnected():
-                return
-            await asyncio.sleep_ms(200)
-        raise OSError(-1, "the network interface does not come up")
-
-    def isconnected(self):
-        return self.interface.isconnected()
+    return Interface(interface, timeout)
 
 
 def make_link(config):

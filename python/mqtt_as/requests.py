@@ -132,10 +132,17 @@ class MQTT_base:
         self.server, self.port = address = self._servers.pop(0)
         self._servers.append(address)
 
-    # Those of a run of asyncio that was broken off are held for ever
+    # Made when they are needed. Those of a run of asyncio that was broken off are
+    # held for ever
     def _new_locks(self):
-        self.lock = asyncio.Lock()
-        self._publish_order = asyncio.Lock()  # Of those who wait until there is room
+        self._lock = None
+        self._publish_order = None  # A lock of those who wait until there is room, once some do
+
+    @property
+    def lock(self):  # Held while a packet is written in parts
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
 
     @property
     def last_rx(self):
@@ -247,9 +254,11 @@ class MQTT_base:
             r = await self._send(method, args)
         else:  # A publication: in order, and nothing else waits with them
             order = self._publish_order
-            if not order.locked():
+            if order is None or not order.locked():
                 r = self._try_to_send(method, args)
             if r < 0:
+                if order is None:
+                    order = self._publish_order = asyncio.Lock()
                 await order.acquire()
                 try:
                     r = await self._send(method, args)

@@ -44,7 +44,6 @@ class Transport:
         self._ssl_params = ssl_params
         self._timeout_ms = timeout_ms
         self._known = {}  # By (name, port): [addresses, when to ask for them again, lead to a broker]
-        self._last = None  # Of these, that of the last attempt
         self.reached = False  # Something answered to that attempt
         self.traits = (_BUFFERED if ssl else 0) | (_BOUNDED | _PIECEMEAL if _LWIP else 0)
 
@@ -53,9 +52,9 @@ class Transport:
         er = OSError(-2)
         self.reached = False
         for address in self._resolve(server, port):
-            sock = socket.socket(*address[:3])
+            sock = socket.socket(address[0], socket.SOCK_STREAM)
             try:
-                await self._connect(sock, address[-1])
+                await self._connect(sock, address[1])
                 self.reached = True
                 return (self._secure(sock) if self._ssl else sock), sock
             except asyncio.TimeoutError:
@@ -70,8 +69,10 @@ class Transport:
         raise er
 
     # A broker answered there
-    def confirm_address(self):
-        self._last[2] = True
+    def confirm_address(self, server, port):
+        known = self._known.get((server, port))
+        if known:
+            known[2] = True
 
     # To ask for a name stops all tasks, for seconds where no answer comes. So the
     # addresses stay as long as one of them leads to a broker, and else for ten
@@ -82,6 +83,7 @@ class Transport:
             t = ticks_ms()
             try:
                 addresses = socket.getaddrinfo(server, port, 0, socket.SOCK_STREAM)
+                addresses = [(a[0], a[-1]) for a in addresses]  # Family and address
             except OSError:
                 if known is None:
                     raise
@@ -89,7 +91,6 @@ class Transport:
             now = ticks_ms()
             known = self._known[server, port] = [addresses, ticks_add(now, 10 * ticks_diff(now, t)), False]
         known[2] = False
-        self._last = known
         return known[0]
 
     async def _connect(self, sock, address):

@@ -17,9 +17,6 @@ use mqtt_session::{Due, Flight, KeepAlive, Resend, Session as State, Window, ela
 /// A receive buffer grows up to this while a burst lasts, in bytes.
 const BURST: usize = 2048;
 
-/// Bytes that the send buffer has at rest where the argument is not given.
-const OBUFSIZE: usize = 256;
-
 /// Silence after which a receive buffer that has grown is given back, in ms.
 const SILENCE: u32 = 1000;
 
@@ -195,7 +192,7 @@ class! {
 
 impl Session {
     /// `Session(mqttv5, ibufsize, max_packet, keepalive_ms, ping_ms,
-    /// response_ms, max_repubs, topic_aliases, receive_maximum, pieces, obufsize=256)`
+    /// response_ms, max_repubs, topic_aliases, receive_maximum, pieces, obufsize=0)`
     fn new(vm: &mut Vm, args: &[Obj]) -> Session {
         let range = Exception::Value(
             c"out of range: IBUFSIZE, OBUFSIZE, max_packet, max_repubs, topic_aliases or 0x21",
@@ -229,7 +226,7 @@ impl Session {
         state.receive_maximum = number(vm, 8, 0xffff) as usize;
         let pieces = arg(args, 9);
         let obufsize = match args.len() {
-            10 => OBUFSIZE,
+            10 => 0,
             _ => number(vm, 10, 1 << 24) as usize,
         };
         let mut receiver = Receiver::new(Memory::new(ibufsize), BURST.max(ibufsize), max_packet);

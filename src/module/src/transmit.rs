@@ -15,10 +15,13 @@ const LIMIT: usize = 8192;
 
 const NOWHERE: usize = usize::MAX;
 
+/// Capacity that has been needed is kept up to here, in bytes.
+const REST: usize = 256;
+
 pub struct Transmitter {
     memory: Memory,
     /// Capacity that it has at least, once there is something to write, and keeps, in bytes.
-    rest: usize,
+    least: usize,
     start: usize,
     end: usize,
     /// The object of the application's, a part of which is yet to be copied.
@@ -34,10 +37,10 @@ pub struct Transmitter {
 }
 
 impl Transmitter {
-    pub fn new(rest: usize) -> Self {
+    pub fn new(least: usize) -> Self {
         Transmitter {
             memory: Memory(GcBytes::EMPTY),
-            rest,
+            least,
             start: 0,
             end: 0,
             owner: Obj::none(),
@@ -57,9 +60,10 @@ impl Transmitter {
         self.part = 0..0;
         self.at = NOWHERE;
         self.partly = false;
-        if self.memory.bytes().len() > self.rest {
+        let rest = self.least.max(REST);
+        if self.memory.bytes().len() > rest {
             // A failure leaves the larger memory in place, which serves too.
-            let _ = self.memory.resize(self.rest, 0..0);
+            let _ = self.memory.resize(rest, 0..0);
         }
     }
 
@@ -79,7 +83,7 @@ impl Transmitter {
         let capacity = self.memory.bytes().len();
         if self.end + len > capacity {
             let moved = self.start;
-            let capacity = capacity.max(self.rest).max(self.end - moved + len);
+            let capacity = capacity.max(self.least).max(self.end - moved + len);
             self.memory.0.resize(capacity, moved..self.end).or_raise();
             self.start = 0;
             self.end -= moved;
