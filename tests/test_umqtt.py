@@ -279,6 +279,29 @@ def test_split(umqtt, peer, split):
     p.kill()
 
 
+def test_many_pieces(umqtt, peer):
+    """A message that takes longer than the reads of one turn is no timeout, whatever waits for what."""
+    script = """
+        c = connected(*(eval(sys.argv[1]) if sys.argv[1:] else ()))
+        print(c.publish("t", "m", qos=1), len(messages))
+        told()
+        print(c.wait_msg(), len(messages))
+    """
+    for arguments in (), ("(MQTTClient, True, 20)",):
+        p = umqtt.start(peer, script, *arguments)
+        c = peer.accept()
+        c.accept_connect()
+        c.expect("32 # *")
+        for data in b"\x30\x32\0\1t" + bytes(47) + b"\x40\2\0\1", b"\x30\x32\0\1t" + bytes(47):
+            for at in range(len(data)):
+                c.send(data[at : at + 1])
+                time.sleep(0.005)
+            p.expect("None 1" if data[-1] else "48 2")
+            if data[-1]:
+                p.send("")
+        p.wait()
+
+
 def _length(n):
     return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + _length(n >> 7)
 

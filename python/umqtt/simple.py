@@ -27,6 +27,7 @@ _CLOSED = const(2)  # By the peer
 _CONNACK = const(3)
 _DISCONNECT = const(4)  # From the broker (MQTT 5)
 _READY = const(6)  # A packet is here and was not yet looked at
+_PART = const(7)  # A packet comes in many pieces: time to look at the clock, not to give up
 _BAD = const(-999)  # Below it: a bad packet
 _FIRST = const(0x10)  # From here on it is the first byte of a packet
 _DONE = const(0x100)
@@ -285,7 +286,10 @@ class MQTTClient:
             self._attach()
         self.sock.setblocking(False)
         try:
-            r = self._receive(-1)
+            while True:
+                r = self._receive(-1)
+                if r != _PART:
+                    break
         finally:
             self._block()
         if r == _READY:
@@ -363,6 +367,8 @@ class MQTTClient:
                     return 0x40
             elif r == _CONNACK:
                 return core.reason()
+            elif r == _PART:
+                pass
             elif r > _MORE or r < _WAIT:
                 if r == _CLOSED and pid == _ACCEPTED:
                     raise MQTTException(-1)

@@ -19,6 +19,7 @@ const CONNACK: isize = 3;
 const DISCONNECT: isize = 4;
 const AUTH: isize = 5;
 const READY: isize = 6;
+const PART: isize = 7;
 /// What `step` answers when a message, or a piece of one, is to be handed to its
 /// callback.
 const DELIVER: isize = 8;
@@ -55,7 +56,9 @@ impl Session {
     /// one of the constants above.
     ///
     /// From a stream that is `EXACT` it takes one packet, and answers with its first
-    /// byte where no constant says more, with `MORE` if only a part came; with a `limit`
+    /// byte where no constant says more, with `MORE` if only a part came before the stream's
+    /// timeout, with `PART` if that has come in so many pieces that it is time to look
+    /// at the clock; with a `limit`
     /// below 0 it takes none and answers with `READY` if one is there. The callback
     /// is called with `(topic, message)` in 3.1.1, and may use the session; the message
     /// is acknowledged when it has returned, and not if it raises.
@@ -486,7 +489,7 @@ impl Session {
             return Some(WAIT);
         }
         if *reads == 0 {
-            return Some(MORE);
+            return Some(if session.exact() { PART } else { MORE });
         }
         *reads -= 1;
         let window = session.receiver.window().map_err(|_| Exception::Memory);
