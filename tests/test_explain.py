@@ -72,6 +72,8 @@ def test_import_without_memory(mp):
         ({"keepalive": "60"}, "keepalive"),
         ({"max_repubs": 300}, "max_repubs"),
         ({"queue_len": -1}, "queue_len"),
+        ({"queue_len": 2.5}, "queue_len"),
+        ({"max_repubs": 0.5}, "max_repubs"),
         ({"topic_aliases": 1 << 20}, "topic_aliases"),
         ({"max_packet": 2}, "max_packet"),
         ({"mqttv5": True, "mqttv5_con_props": {0x99: 1}}, "mqttv5_con_props"),

@@ -87,7 +87,7 @@ def checked(config):
 
 def _number(c, key, least, most, unit="seconds"):
     v = c[key]
-    if not isinstance(v, (int, float)):
+    if not isinstance(v, (int, float) if unit == "seconds" else int):
         raise TypeError("config['%s'] must be a number of %s" % (key, unit))
     if not least <= v <= most:
         raise ValueError("config['%s'] must be %s to %s %s" % (key, least, most, unit))
