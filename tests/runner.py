@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
 CRATES = ["mqtt-codec", "mqtt-session", "micropython", "mqtt-tls", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session", "micropython"]
+TLS = ["x64", "armv6m"]  # where tests/test_tls13.py runs
 FIRMWARES = ["x64", "rv32imc", "xtensa", "xtensawin"]
 STEPS = ["conformance", "rust", "miri", "pytest", "board", "soak"]
 SOAK_SECONDS = 90
@@ -179,6 +180,8 @@ def main():
         lanes.append([Cargo("cargo test", "cargo", "test", "--no-fail-fast", *crates)])
     if "pytest" in only:
         built = [Step(f"MicroPython with the module, {a}", ROOT / "tests" / "mp", a, "-c", "") for a in arches]
+        make = ["make", "-C", ROOT / "natmod", "MODULE=tls", "dist"]
+        built += [Step(f"_mqtt_tls, {a}", *make, f"ARCH={a}") for a in arches if a in TLS]
         others = Extra("ejabberd", ROOT / "tests" / "ejabberd")
         runtimes = [f"--arch={a}" for a in arches]
         workers = 2 * (os.cpu_count() or 1)  # they mostly wait
