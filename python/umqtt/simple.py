@@ -41,7 +41,8 @@ _REFUSED = const(-0x100)  # Less a reason code: the broker said that it can't
 _ANY = const(0)  # Waiting for whatever packet comes
 _ACCEPTED = const(0x10000)  # Waiting for CONNACK: no identifier
 
-# TCP_NODELAY, None where it does harm: mqtt_as/transport.py tells why
+# TCP_NODELAY, None where it does harm (docs/SOCKETS.md): where it has no name, and over MicroPython's own lwIP, whose
+# queue has room for 32 packets then, while nothing here bounds what is under way
 _NODELAY = getattr(socket, "TCP_NODELAY", 1 if sys.platform in ("linux", "darwin") else None)
 if socket.__name__ == "lwip":
     _NODELAY = None
