@@ -164,6 +164,37 @@ print("done")
     p.wait()
 
 
+def test_connect_without_argument(umqtt, peer):
+    """A connect() of the application's that takes none is passed over; what goes wrong within one is not."""
+    script = """
+class Mine(Client):
+    def connect(self):
+        print("mine")
+        super().connect()
+class Wrong(Client):
+    def connect(self, clean_session=True):
+        super().connect(clean_session)
+        if not clean_session:
+            raise TypeError("wrong")
+for Some in Mine, Wrong:
+    c = new(Some)
+    c.connect()
+    print("connected", outcome(c.wait_msg))
+"""
+    p, c = start(umqtt, peer, script)
+    for answer in "None", r"\('TypeError', 'wrong'\)":
+        c.close()
+        c = peer.accept()
+        assert c.accept_connect()[9] == 0
+        if answer == "None":
+            c.send("d0 00")
+        p.expect(f"^connected {answer}$")
+        if answer == "None":
+            c = peer.accept()
+            c.accept_connect()
+    assert p.wait().lines.count("mine") == 1
+
+
 def test_callback_reconnects(umqtt, peer):
     """The connection ends while a callback publishes within a publish: each of them is sent again, in order."""
     script = """

@@ -32,8 +32,14 @@ class MQTTClient(simple.MQTTClient):
     def reconnect(self):
         i = 0
         while True:
+            sock = self.sock
             try:
-                return self.connect(False)
+                try:
+                    return self.connect(False)
+                except TypeError:  # Of a class whose connect() takes no argument: the original calls none of its own
+                    if sock is not self.sock:
+                        raise
+                    return MQTTClient.connect(self, False)
             except OSError as e:
                 self.log(True, e)
             except simple.MQTTException as e:
