@@ -134,8 +134,7 @@ impl Session {
                 session.state.pinged(now);
                 urgent = true;
             }
-            if !cfg!(feature = "umqtt")
-                && !(urgent || session.leaving)
+            if !(cfg!(feature = "umqtt") || urgent || session.leaving)
                 && let Some(len) = session.transmitter.begins()
                 && !session.state.flights.window.room(len)
             {
