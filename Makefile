@@ -15,8 +15,8 @@ help: ## this list
 demo: ## run a client through a broker outage on this computer; needs python3, rustup and make only
 	@examples/demo/run
 
-board: ## run a client on an emulated Raspberry Pi Pico, through outages of its broker and its access point
-	@tests/board/run
+board: ## run a client on an emulated Raspberry Pi Pico, through outages of its broker and its access point, for SECONDS=60
+	@tests/board/run --seconds $(SECONDS)
 
 test: ## install what the tests need and run all of them; ARGS="--only pytest -- -k name" for some
 	@tests/run $(ARGS)

@@ -5,6 +5,7 @@ receives, its broker is killed and comes back, and then its access point vanishe
 message was lost.
 """
 
+import argparse
 import queue
 import subprocess
 import sys
@@ -117,12 +118,18 @@ class Show:
         ends = time.monotonic() + AWAY
         self.follow(lambda: time.monotonic() > ends, "", AWAY + 1)
 
-    def readme(self):
+    def readme(self, seconds):
         self.tell("", "The program of README.md, with the broker of here")
         self.observe()
         self.board.start(readme_program(self.proxy), self.lines)
         self.work()
+        while True:
+            self.lose_broker()
+            self.lose_access_point()
+            if time.monotonic() - self.started > seconds:
+                return
 
+    def lose_broker(self):
         self.proxy.refuse()
         self.broker.kill()
         self.tell("", "*** the broker is killed ***")
@@ -133,6 +140,7 @@ class Show:
         self.tell("", "*** the broker is back, with no memory of anything ***")
         self.work()
 
+    def lose_access_point(self):
         self.board.tell("joins", NO_NETWORK)
         self.board.tell("leave")
         self.tell("", "*** the access point is gone ***")
@@ -161,6 +169,9 @@ def install(board):
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60, help="failures come again until so many have passed (default: 60)")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="board.") as folder:
         folder = Path(folder)
         board = Board("mpy", folder)
@@ -170,7 +181,7 @@ def main():
             install(board)
             show = Show(board, broker)
             show.every_qos()
-            show.readme()
+            show.readme(options.seconds)
             return show.verdict()
         except (Stop, AssertionError) as e:
             print(f"FAILED: {e}")
