@@ -19,6 +19,13 @@ const BUSY: isize = -1;
 const REFUSED: isize = -0x100;
 const BACKLOG: isize = 0x10000;
 
+/// What `unsent` and the calls that answer like it give, besides errors below 0.
+const WRITTEN: isize = 0;
+/// Not all is written: the stream takes more once it is writable.
+const NOT_WRITABLE: isize = 1;
+/// The stream's queue may be full though it says that it is writable: wait for the peer.
+const HELD_BACK: isize = 2;
+
 /// The reason code of a packet that is too large for the server.
 const TOO_LARGE: u8 = 0x95;
 
@@ -213,9 +220,9 @@ impl Session {
     pub(super) fn unsent(vm: &mut Vm, this: Native<'_, Session>) -> Obj {
         let session = this.get(vm);
         Obj::int(match session.failed {
-            0 if session.transmitter.is_empty() => 0,
-            0 if session.backlog == backlog::HELD => 2,
-            0 => 1,
+            0 if session.transmitter.is_empty() => WRITTEN,
+            0 if session.backlog == backlog::HELD => HELD_BACK,
+            0 => NOT_WRITABLE,
             IN_CALL => stream_error(errno::EIO),
             CLOSED => stream_error(errno::ECONNRESET),
             e => e,
