@@ -43,7 +43,7 @@ bench-transports: ## measure what TCP_NODELAY and the bound of what is under way
 soak: ## keep clients busy for SECONDS=60 while their connections break, every INTERVAL=15 s
 	@tests/soak/run --seconds $(SECONDS) --interval $(INTERVAL) $(ARGS)
 
-fuzz: ## fuzz the codec and the whole module, SECONDS=60 for each target
+fuzz: ## fuzz the codec, the session, TLS and the whole module, SECONDS=60 for each target
 	@tests/fuzz $(SECONDS)
 
 miri: ## run the tests of the codec, the session and the safe layer over MicroPython (src/codec, src/session, src/micropython) under Miri
