@@ -46,7 +46,7 @@ soak: ## keep clients busy for SECONDS=60 while their connections break, every I
 fuzz: ## fuzz the codec, the session, TLS and the whole module, SECONDS=60 for each target
 	@tests/fuzz $(SECONDS)
 
-miri: ## run the tests of the codec, the session and the safe layer over MicroPython (src/codec, src/session, src/micropython) under Miri
+miri: ## run the tests of the codec, the session and the safe layer over MicroPython under Miri, and the latter over a real one under AddressSanitizer
 	@tests/run --only miri
 
 sizes: ## bytes of each native module that is built, against its budget
