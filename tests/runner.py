@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "test"
-CRATES = ["mqtt-codec", "mqtt-session", "micropython", "mqtt-tls", "mpy-link"]
+CRATES = ["mqtt-codec", "mqtt-session", "micropython", "micropython-tests", "mqtt-tls", "mpy-link"]
 MIRI_CRATES = ["mqtt-codec", "mqtt-session", "micropython"]
 TLS = ["x64", "armv6m"]  # where tests/test_tls13.py runs
 FIRMWARES = ["x64", "rv32imc", "xtensa", "xtensawin"]
