@@ -263,7 +263,7 @@ def test_publish_cancelled(start, broker, v5, qos, size):
     """
     p = start(broker, WALK + script, config={"mqttv5": v5, "response_time": 10}, options=("-X", "heapsize=64m"))
     awaits = int(p.expect(r"publish awaits (\d+)", timeout=60)[1])
-    assert awaits >= (qos > 0 or size > 10_000)
+    assert awaits >= (qos > 0)  # At QoS 0 none, where the broker takes it all at once
     p.expect("connections 1", timeout=60)
     end(p)
     intact(broker)

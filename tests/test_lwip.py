@@ -9,7 +9,7 @@ from fixtures.client import end
 
 pytestmark = pytest.mark.lwip
 
-STALL = 2000  # ms: tells lwIP's own wait of ten seconds from a computer that is busy; tests/bench/lwip measures
+STALL = 5000  # ms: tells lwIP's own wait of ten seconds from a computer that is busy; tests/bench/lwip measures
 
 # Publishes from so many tasks and says, after "publishing", how long the loop stood still at most.
 SCRIPT = """

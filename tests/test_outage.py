@@ -989,6 +989,7 @@ WIFI = """
     WLAN.PM_NONE = 0
     mqtt_as.wifi.STABLE = 300
     mqtt_as.wifi.TIMEOUT = 1000
+    mqtt_as.wifi.has_route = lambda: False
     class esp:
         sleep_type = staticmethod(lambda n: print("sleep_type", n))
     sys.modules["esp"] = esp
