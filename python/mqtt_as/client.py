@@ -243,7 +243,7 @@ class MQTTClient(MQTT_base):
                 told = print_ram(self, told)
             ms = self._due()
             if ms:
-                await asyncio.sleep_ms(min(abs(ms), most))  # _accept_failure() ends it
+                await asyncio.sleep_ms(min(ms, most) if ms > 0 else most)  # _accept_failure() ends it
                 self.isconnected()
             else:
                 self._conn.fail(OSError(errno.ETIMEDOUT, "no answer from the broker"))

@@ -212,5 +212,8 @@ class Connection:
         self._writing = False
         self._tasks.remove(core.cur_task)
         self.watch(r)
-        client._send_due()
         client._pulse()
+        try:
+            client._send_due()
+        except Exception as e:
+            self.task_failed(e)

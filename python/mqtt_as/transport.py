@@ -52,8 +52,9 @@ class Transport:
         er = OSError(-2)
         self.reached = False
         for address in self._resolve(server, port):
-            sock = socket.socket(address[0], socket.SOCK_STREAM)
+            sock = None
             try:
+                sock = socket.socket(address[0], socket.SOCK_STREAM)
                 await self._connect(sock, address[1])
                 self.reached = True
                 return (self._secure(sock) if self._ssl else sock), sock
@@ -63,9 +64,9 @@ class Transport:
                 er = e
                 self.reached = self.reached or e.errno in (errno.ECONNREFUSED, errno.ECONNRESET)
             except:
-                sock.close()
+                close(sock)
                 raise
-            sock.close()
+            close(sock)
         raise er
 
     # A broker answered there
@@ -89,7 +90,8 @@ class Transport:
                     raise
                 addresses = known[0]
             now = ticks_ms()
-            known = self._known[server, port] = [addresses, ticks_add(now, 10 * ticks_diff(now, t)), False]
+            pause = min(10 * ticks_diff(now, t), _RESOLVE_MS - 1)
+            known = self._known[server, port] = [addresses, ticks_add(now, pause), False]
         known[2] = False
         return known[0]
 

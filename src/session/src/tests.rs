@@ -495,6 +495,17 @@ fn a_second_pingresp_frees_nothing_of_what_came_after_its_ping() {
 }
 
 #[test]
+fn a_second_ping_under_way_keeps_the_bound() {
+    let mut s = bounded();
+    s.pinged(0);
+    s.pinged(0);
+    s.ponged();
+    assert_eq!(writes(&mut s), 24, "its answer is to come");
+    s.ponged();
+    assert!(s.flights.window.room(10) && s.flights.window.wants_ping());
+}
+
+#[test]
 fn the_answer_to_one_sent_again_may_be_to_the_first() {
     let mut s = bounded();
     let p = publish(&mut s, 10);

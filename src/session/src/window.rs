@@ -55,7 +55,7 @@ impl Window {
     pub fn room(&self, len: usize) -> bool {
         !self.bounded
             || self.used().saturating_add(cost(len)) <= BOUND
-            || self.asked == self.arrived
+            || self.asked == self.arrived && self.pings == 0
     }
 
     /// Half of the bound was written since the last packet that is answered: a PINGREQ is to follow.

@@ -141,6 +141,8 @@ impl Session {
                 session.state.pinged(now);
                 urgent = true;
             }
+            // A packet that fills the queue for answers goes, or none would be read any more.
+            urgent |= session.transmitter.is_full();
             if !(cfg!(feature = "umqtt") || urgent || session.leaving)
                 && let Some(len) = session.transmitter.begins()
                 && !session.state.flights.window.room(len)
